@@ -1,0 +1,175 @@
+"""The register account: net income of a household over a window, itemised, per head, and against the line then in force.
+
+`register_net` (人均纯收入, the monitoring line's account) = wage + operating + property + transfer − production cost, every item.
+Per head = sum / members living in the household on the window's last day. A window with missing deliveries is scaled to a year by
+its delivered months; with fewer than `min_months` of them it is *not computable*: never low income, never zero.
+
+Estimand and time basis: the figure is computed from what the view knows; the same window can differ between two views when records
+came late. Comparisons with the line are exact (decimals); ratios are float64. Source: DOMAIN §2–3.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from returnrisk.errors import NotEnoughDataError
+from returnrisk.store.view import View
+from returnrisk.timeline import Window, months_between
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+SOURCES = ("operating", "wage", "property", "transfer", "unallocated")
+
+
+def window_frame(ends: Sequence[dt.date], *, window: Window) -> ir.Table:
+    """Windows as a table, one row per end: `ending_on`, `starts_on`, `lag` (0 for the latest end, in rows of `ends` order)."""
+    import ibis
+
+    if not ends:
+        raise NotEnoughDataError("no window to compute an account for")
+    rows = [{"ending_on": end, "starts_on": window.bounds(end)[0]} for end in sorted(set(ends))]
+    return ibis.memtable(rows, schema={"ending_on": "date", "starts_on": "date"})
+
+
+def population(view: View, ends: Sequence[dt.date]) -> ir.Table:
+    """Households with at least one member on each of the days `ends`.
+
+    Returns
+    -------
+    Ibis table, one row per household and day: household_id, ending_on, n_members, village_code.
+    """
+    import ibis
+
+    days = ibis.memtable([{"ending_on": end} for end in sorted(set(ends))], schema={"ending_on": "date"})
+    spells = view.table("household_roster").select("person_id", "household_id", "joined_on", "left_on")
+    present = spells.join(
+        days, [spells.joined_on <= days.ending_on, spells.left_on.isnull() | (spells.left_on >= days.ending_on)]
+    )
+    counted = present.group_by("household_id", "ending_on").agg(n_members=present.person_id.nunique())
+    homes = view.table("household").select("household_id", "village_code")
+    return counted.inner_join(homes, "household_id")
+
+
+def delivered_months(view: View, windows: ir.Table, *, table: str = "income") -> ir.Table:
+    """Months of each window that were delivered, by township: township_code, ending_on, months_delivered."""
+    files = view.table("delivery")
+    files = files.filter(files.table_name == table).select("township_code", "period_start", "period_end")
+    inside = files.join(windows, [files.period_start >= windows.starts_on, files.period_end <= windows.ending_on])
+    months = (
+        (inside.period_end.year() - inside.period_start.year()) * 12 + inside.period_end.month() - inside.period_start.month() + 1
+    )
+    return inside.group_by("township_code", "ending_on").agg(months_delivered=months.sum().cast("int64"))
+
+
+def lines_in_force(view: View, households: ir.Table) -> ir.Table:
+    """The line of each household and day: the most specific area's latest one that was valid by then.
+
+    Parameters
+    ----------
+    households
+        Table with household_id, village_code and ending_on.
+
+    Returns
+    -------
+    Ibis table: household_id, ending_on, line_cny_year (NULL where no line was in force).
+    """
+    import ibis
+
+    line = view.table("line").select("area_code", "valid_from", "line_cny_year")
+    at = households.select("household_id", "ending_on", "village_code").distinct()
+    places = at.select("village_code", "ending_on").distinct()
+    village = places.village_code
+    candidates = ibis.union(
+        *(places.mutate(area_code=village // 10**digits, level=ibis.literal(6 - digits, "int8")) for digits in (0, 3, 6))
+    )
+    valid = candidates.join(line, ["area_code", candidates.ending_on >= line.valid_from])
+    best = ibis.row_number().over(
+        ibis.window(group_by=[valid.village_code, valid.ending_on], order_by=[valid.level.desc(), valid.valid_from.desc()])
+    )
+    chosen = valid.mutate(choice=best).filter(lambda t: t.choice == 0).select("village_code", "ending_on", "line_cny_year")
+    return at.left_join(chosen, ["village_code", "ending_on"]).select("household_id", "ending_on", "line_cny_year")
+
+
+def window_income(view: View, windows: ir.Table) -> ir.Table:
+    """Income rows that lie wholly inside each window, with the window's `ending_on`: the account before it is summed."""
+    income = view.table("income")
+    inside = income.join(windows, [income.period_start >= windows.starts_on, income.period_end <= windows.ending_on])
+    return inside.mutate(net_cny=inside.gross_cny - inside.cost_cny)
+
+
+def register_net_items(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.Table:
+    """The account, itemised.
+
+    Returns
+    -------
+    Ibis table, one row per household, window end, source and item: household_id, ending_on, source, item, gross_cny, cost_cny,
+    net_cny (CNY of the window, decimals). The net of a household and end adds up to `register_net`'s.
+    """
+    rows = window_income(view, window_frame(ends, window=window))
+    return rows.group_by("household_id", "ending_on", "source", "item").agg(
+        gross_cny=rows.gross_cny.sum(), cost_cny=rows.cost_cny.sum(), net_cny=rows.net_cny.sum()
+    )
+
+
+def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_months: int) -> ir.Table:
+    """Net income of every household at each window end, per head and against the line.
+
+    Parameters
+    ----------
+    view
+        What was known on a day.
+    ends
+        Last days of the windows (month ends).
+    window
+        Which months each window holds.
+    min_months
+        Delivered months under which a window is not computable.
+
+    Returns
+    -------
+    Ibis table, one row per household with members on `ending_on` and window end: household_id, village_code, ending_on, n_members,
+    months_delivered, net_cny, net_<source>_cny and gross_cny (CNY of the window, decimals), line_cny_year,
+    net_head_cny_year (float64: per head and scaled to twelve months), computable, below (NULL where not computable).
+    """
+    import ibis
+
+    zero = ibis.literal(0, "decimal(38,2)")
+    windows = window_frame(ends, window=window)
+    rows = window_income(view, windows)
+    per_source = {f"net_{s}_cny": rows.net_cny.sum(where=rows.source == s) for s in SOURCES}
+    sums = rows.group_by("household_id", "ending_on").agg(net_cny=rows.net_cny.sum(), gross_cny=rows.gross_cny.sum(), **per_source)
+    people = population(view, ends)
+    people = people.mutate(township_code=people.village_code // 1000)
+    joined = (
+        people.left_join(delivered_months(view, windows), ["township_code", "ending_on"])
+        .drop("township_code_right", "ending_on_right")
+        .left_join(sums, ["household_id", "ending_on"])
+        .drop("household_id_right", "ending_on_right")
+        .left_join(lines_in_force(view, people), ["household_id", "ending_on"])
+    )
+    amounts = ["net_cny", "gross_cny", *per_source]
+    t = joined.select(
+        "household_id",
+        "village_code",
+        "ending_on",
+        "n_members",
+        "line_cny_year",
+        months_delivered=joined.months_delivered.fill_null(0),
+        **{name: joined[name].cast("decimal(38,2)").fill_null(zero) for name in amounts},
+    )
+    computable = (t.months_delivered >= min_months) & t.line_cny_year.notnull()
+    yearly = t.net_cny.cast("float64") * 12 / (t.months_delivered * t.n_members).nullif(0)
+    # exact: cross-multiplied decimals, so that a household exactly on the line is never below it
+    below = t.net_cny * 12 < t.line_cny_year * (t.n_members * t.months_delivered)
+    return t.mutate(
+        net_head_cny_year=ibis.cases((computable, yearly)), computable=computable, below=ibis.cases((computable, below))
+    )
+
+
+def months_of(window: Window, ending_on: dt.date) -> int:
+    """Calendar months in the window that ends on `ending_on`."""
+    start, end = window.bounds(ending_on)
+    return months_between(start, end) + 1

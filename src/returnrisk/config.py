@@ -1,0 +1,245 @@
+"""Configuration: a model specification (`models/*.toml`) and a project's `returnrisk.toml`, as frozen dataclasses.
+
+Every key is known; an unknown one is an error with the nearest known name. What a county may decide is here, nothing in code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from returnrisk.errors import ConfigError, UnknownNameError
+from returnrisk.resources import data_folder
+from returnrisk.timeline import Settlement, Window
+
+CONFIG_SCHEMA = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeSpec:
+    """What is predicted: `fall` below the line, when it is looked at, on which account and window.
+
+    `rule` "first": any settlement day in (as_of, as_of + horizon] below the line. "at_end": the status on as_of + horizon.
+    `min_months` is the number of delivered months under which a settlement is not computable (never low income).
+    """
+
+    kind: Literal["fall"] = "fall"
+    rule: Literal["first", "at_end"] = "first"
+    horizon_months: int = 12
+    account: Literal["register_net"] = "register_net"
+    window: Window = field(default_factory=Window)
+    settlement: Settlement = "quarter_end"
+    min_months: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SplitSpec:
+    """Which `as_of` days a model learns from: one every `step_months`, the last ones for calibration and test."""
+
+    step_months: int = 3
+    min_history_months: int = 12
+    n_calibrate: int = 2
+    n_test: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerSpec:
+    """Name of a learner and its parameters."""
+
+    name: Literal["lightgbm", "logistic", "income_only"] = "lightgbm"
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSpec:
+    """How scores become probabilities; `refit` learns again on fit and calibration days once the curve is known."""
+
+    method: Literal["sigmoid", "isotonic"] = "sigmoid"
+    refit: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSpec:
+    """Share of households a list can hold, number of bootstrap replicates (villages resampled) and seed."""
+
+    capacity: float = 0.1
+    n_bootstrap: int = 300
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A model, complete: the content of one file in `models/`."""
+
+    schema: int
+    name: str
+    title_zh: str
+    title_en: str
+    families: tuple[str, ...]
+    outcome: OutcomeSpec = field(default_factory=OutcomeSpec)
+    split: SplitSpec = field(default_factory=SplitSpec)
+    learner: LearnerSpec = field(default_factory=LearnerSpec)
+    calibration: CalibrationSpec = field(default_factory=CalibrationSpec)
+    evaluation: EvaluationSpec = field(default_factory=EvaluationSpec)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON-able content."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TierSpec:
+    """A follow-up tier: households at or above `from_risk` (assumed values; a county sets its own)."""
+
+    name: str
+    zh: str
+    en: str
+    from_risk: float
+
+
+@dataclass(frozen=True, slots=True)
+class VisitsSpec:
+    """Capacity in households per township and month, tiers and number of reasons shown (all assumed, all the county's)."""
+
+    per_township: int = 40
+    top_reasons: int = 3
+    tiers: tuple[TierSpec, ...] = (
+        TierSpec("high", "高", "high", 0.15),
+        TierSpec("medium", "中", "medium", 0.05),
+        TierSpec("low", "低", "low", 0.0),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectConfig:
+    """`returnrisk.toml` of a user's folder.
+
+    `delay_days` overrides a contract's declared reporting delay, by table.
+    """
+
+    schema: int = CONFIG_SCHEMA
+    county_zh: str = ""
+    county_en: str = ""
+    key_file: str = "pseudonym.key"
+    model: str = "fall-12m"
+    seed: int = 0
+    delay_days: Mapping[str, int] = field(default_factory=dict)
+    visits: VisitsSpec = field(default_factory=VisitsSpec)
+
+
+def _build(kind: type[T], content: Any, *, where: str) -> T:
+    """Fill dataclass `kind` from parsed TOML, refusing unknown keys and wrong types."""
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{where} is {type(content).__name__}; expected a table")
+    hints = typing.get_type_hints(kind)
+    for key in content:
+        if key not in hints:
+            raise UnknownNameError(f"key in {where}", key, hints)
+    try:
+        return kind(**{k: _convert(hints[k], v, where=f"{where}.{k}") for k, v in content.items()})
+    except TypeError as error:
+        raise ConfigError(f"{where} is incomplete: {error}") from error
+
+
+def _convert(hint: Any, value: Any, *, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value, where=where)
+    if origin is Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where} is {value!r}; expected one of {', '.join(map(repr, arguments))}")
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_convert(arguments[0], v, where=f"{where}[{i}]") for i, v in enumerate(value))
+    expected: Any = {float: (int, float)}.get(hint, origin or hint)
+    if isinstance(value, bool) is not (hint is bool) or not isinstance(value, expected) or isinstance(hint, types.UnionType):
+        raise ConfigError(f"{where} is {value!r}; expected {getattr(hint, '__name__', hint)}")
+    return value
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path.name} is not TOML in UTF-8: {error}") from error
+
+
+def _refuse_schema(found: Any, *, where: str) -> None:
+    if found != CONFIG_SCHEMA:
+        raise ConfigError(f"{where} has schema {found!r}; this version reads schema {CONFIG_SCHEMA}")
+
+
+def parse_model_spec(content: Mapping[str, Any], *, where: str = "model specification") -> ModelSpec:
+    """A model specification from parsed TOML.
+
+    Raises
+    ------
+    ConfigError
+        Another schema, a missing or unknown key, a value outside its closed list.
+
+    Examples
+    --------
+    >>> parse_model_spec({"schema": 1, "name": "a", "title_zh": "甲", "title_en": "A", "families": ["income"],
+    ...                   "outcome": {"horizn_months": 6}})
+    Traceback (most recent call last):
+        ...
+    returnrisk.errors.UnknownNameError: unknown key in model specification.outcome 'horizn_months'; did you mean 'horizon_months'? known: ...
+    """
+    _refuse_schema(content.get("schema"), where=where)
+    spec = _build(ModelSpec, content, where=where)
+    outcome = spec.outcome
+    if not 1 <= outcome.horizon_months <= 60:
+        raise ConfigError(f"{where}.outcome.horizon_months is {outcome.horizon_months}; expected 1 to 60")
+    if outcome.window.kind == "trailing" and outcome.min_months > outcome.window.months:
+        raise ConfigError(f"{where}.outcome.min_months is {outcome.min_months}, more than the window's {outcome.window.months} months")
+    if not 0 < spec.evaluation.capacity < 1:
+        raise ConfigError(f"{where}.evaluation.capacity is {spec.evaluation.capacity}; expected a share between 0 and 1")
+    return spec
+
+
+def model_spec_names() -> list[str]:
+    """Names of the shipped model specifications, sorted."""
+    return sorted(p.stem for p in data_folder("models").glob("*.toml"))
+
+
+def load_model_spec(name_or_path: str | Path) -> ModelSpec:
+    """A shipped specification by name, or any file by path.
+
+    Raises
+    ------
+    UnknownNameError
+        No such file and no such shipped specification.
+
+    Examples
+    --------
+    >>> load_model_spec("fall-12m").outcome.horizon_months
+    12
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = data_folder("models") / f"{name_or_path}.toml"
+    if not path.is_file():
+        raise UnknownNameError("model specification", str(name_or_path), model_spec_names())
+    return parse_model_spec(_read_toml(path), where=path.name)
+
+
+def load_project_config(path: Path) -> ProjectConfig:
+    """`returnrisk.toml` of a project folder.
+
+    Raises
+    ------
+    ConfigError
+        It is missing, not TOML, of another schema, or has a wrong key or value.
+    """
+    if not path.is_file():
+        raise ConfigError(f"no {path.name} in {path.parent.name or '.'}: run `returnrisk init` there, or name the folder with --project")
+    content = _read_toml(path)
+    _refuse_schema(content.get("schema"), where=path.name)
+    return _build(ProjectConfig, content, where=path.name)

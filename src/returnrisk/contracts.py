@@ -1,0 +1,425 @@
+"""Data contracts: ODCS YAML to frozen dataclasses, and contracts to checks that run inside the engine.
+
+A contract says of one canonical table what its columns are, which may be empty, what range or code list they keep to, what makes
+a row unique and what it refers to. The same compiled checks quarantine rows at ingest and refuse a finished table.
+
+Codes of failures: CON001 required value missing · CON002 not in the code list · CON003 out of range · CON004 not of the stated
+form · CON005 key not unique · CON006 refers to a row that does not exist · CON007 two fields contradict each other · CON008 column
+missing, unknown or of another type.
+
+Source: Open Data Contract Standard v3.1.0; `strict_columns`, aliases, wide columns and row rules are custom properties.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from returnrisk.errors import ContractError, ContractViolation, UnknownNameError
+from returnrisk.resources import data_folder
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+FieldType = Literal["int64", "string", "date", "boolean", "decimal(18,2)"]
+FIELD_TYPES: tuple[FieldType, ...] = ("int64", "string", "date", "boolean", "decimal(18,2)")
+SAMPLE_KEYS = 5
+"""How many failing keys a message shows per check: enough to find them, few enough to read."""
+
+REFUSED_WORDS = (
+    "legal",
+    "crime",
+    "criminal",
+    "religion",
+    "religious",
+    "attitude",
+    "犯罪",
+    "违法",
+    "宗教",
+    "等靠要",
+    "懒",
+    "计划生育",
+)
+"""A contract may not even name such a field (DOMAIN §7.6)."""
+
+_OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of a canonical table."""
+
+    name: str
+    label_zh: str
+    type: FieldType
+    required: bool
+    is_key: bool
+    classification: str
+    aliases: tuple[str, ...]
+    codes: Mapping[str, Any]
+    valid_values: tuple[Any, ...] | None
+    minimum: float | None
+    maximum: float | None
+    pattern: str | None
+    pseudonym: str | None
+    source_pattern: str | None
+    protected: bool
+    unit: str | None
+    references: tuple[str, str] | None
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Column headers a file may use for this field."""
+        return (self.label_zh, *self.aliases, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class RowRule:
+    """Two fields of one row that must compare; an empty field passes."""
+
+    left: str
+    op: str
+    right: str
+
+
+@dataclass(frozen=True, slots=True)
+class WideColumn:
+    """A header of a wide file that holds one measure of one canonical row."""
+
+    header: str
+    sets: Mapping[str, str]
+    measure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One canonical table: grain, columns, owner and rhythm."""
+
+    name: str
+    label_zh: str
+    description: str
+    version: str
+    office: str
+    rhythm: str
+    delay_days: int
+    restricted: bool
+    file_aliases: tuple[str, ...]
+    fields: tuple[Field, ...]
+    row_rules: tuple[RowRule, ...]
+    wide_columns: tuple[WideColumn, ...]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Columns that name the thing; with `recorded_on` they name one version of it."""
+        return tuple(f.name for f in self.fields if f.is_key)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All column names, in the contract's order."""
+        return tuple(f.name for f in self.fields)
+
+    def field(self, name: str) -> Field:
+        """The field called `name`; UnknownNameError otherwise."""
+        for f in self.fields:
+            if f.name == name:
+                return f
+        raise UnknownNameError(f"column of {self.name}", name, self.columns)
+
+    def headers(self) -> dict[str, str]:
+        """File header to field name, for every header the contract knows."""
+        return {header: f.name for f in self.fields for header in f.headers}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One compiled check: `passes` is a boolean expression over the table (never NULL)."""
+
+    code: str
+    field: str
+    passes: Any
+    text_zh: str
+    text_en: str
+
+
+@cache
+def _schema_validator() -> Any:
+    import jsonschema
+    import open_data_contract_standard
+
+    schema_file = Path(open_data_contract_standard.__file__).with_name("schema.json")
+    schema = json.loads(schema_file.read_text(encoding="utf-8"))
+    return jsonschema.validators.validator_for(schema)(schema)
+
+
+def _custom(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {p["property"]: p["value"] for p in node.get("customProperties", [])}
+
+
+def _valid_values(node: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    for rule in node.get("quality", []):
+        if rule.get("metric") == "invalidValues":
+            return tuple(rule["arguments"]["validValues"])
+    return None
+
+
+def _reference(node: Mapping[str, Any]) -> tuple[str, str] | None:
+    for relation in node.get("relationships", []):
+        table, _, column = str(relation["to"]).partition(".")
+        return table, column
+    return None
+
+
+def _parse_field(node: Mapping[str, Any], *, where: str) -> Field:
+    custom, options = _custom(node), node.get("logicalTypeOptions", {})
+    if node["physicalType"] not in FIELD_TYPES:
+        raise ContractError(
+            f"{where}: column {node['name']} has physicalType '{node['physicalType']}'; expected one of {FIELD_TYPES}"
+        )
+    return Field(
+        name=node["name"],
+        label_zh=node["businessName"],
+        type=node["physicalType"],
+        required=bool(node.get("required", False)),
+        is_key=bool(node.get("primaryKey", False)),
+        classification=node.get("classification", "internal"),
+        aliases=tuple(custom.get("aliases", ())),
+        codes=custom.get("codes", {}),
+        valid_values=_valid_values(node),
+        minimum=options.get("minimum"),
+        maximum=options.get("maximum"),
+        pattern=options.get("pattern"),
+        pseudonym=custom.get("pseudonym"),
+        source_pattern=custom.get("source_pattern"),
+        protected=bool(custom.get("protected", False)),
+        unit=custom.get("unit"),
+        references=_reference(node),
+    )
+
+
+def parse_contract(text: str, *, where: str = "contract") -> Contract:
+    """Read one ODCS document.
+
+    Parameters
+    ----------
+    text
+        YAML. Keys and types are validated against the standard's own JSON schema.
+    where
+        Name used in messages (a file name).
+
+    Raises
+    ------
+    ContractError
+        Not YAML, not ODCS, more than one table, a type this engine does not keep, a header claimed by two columns, or a field
+        that may not be collected at all.
+    """
+    import yaml
+
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ContractError(f"{where} is not YAML: {error}") from error
+    problems = [f"{'/'.join(map(str, e.absolute_path)) or '(top)'}: {e.message}" for e in _schema_validator().iter_errors(document)]
+    if problems:
+        raise ContractError(f"{where} is not a valid ODCS v3.1.0 contract:\n  " + "\n  ".join(sorted(problems)))
+    if len(document.get("schema", [])) != 1:
+        raise ContractError(f"{where}: expected exactly one table under 'schema', found {len(document.get('schema', []))}")
+    table = document["schema"][0]
+    custom = _custom(table)
+    contract = Contract(
+        name=table["name"],
+        label_zh=table["businessName"],
+        description=table.get("description", ""),
+        version=document["version"],
+        office=custom["office"],
+        rhythm=custom["rhythm"],
+        delay_days=int(custom["delay_days"]),
+        restricted=bool(custom.get("restricted", False)),
+        file_aliases=tuple(custom["file_aliases"]),
+        fields=tuple(_parse_field(p, where=where) for p in table["properties"]),
+        row_rules=tuple(RowRule(r["left"], r["op"], r["right"]) for r in custom.get("row_rules", ())),
+        wide_columns=tuple(WideColumn(w["header"], w["set"], w["measure"]) for w in custom.get("wide_columns", ())),
+    )
+    _refuse_wrong_contract(contract, where=where)
+    return contract
+
+
+def _refuse_wrong_contract(contract: Contract, *, where: str) -> None:
+    problems = []
+    seen: dict[str, str] = {}
+    for f in contract.fields:
+        if word := next((w for w in REFUSED_WORDS if w in f.name.lower() or w in f.label_zh), None):
+            problems.append(f"column {f.name} may not be collected ('{word}'): attitudes, religion and legal records never enter")
+        for header in f.headers:
+            if seen.setdefault(header, f.name) != f.name:
+                problems.append(f"header '{header}' is claimed by both {seen[header]} and {f.name}")
+        bad = set(f.codes.values()) - set(f.valid_values or ())
+        if bad:
+            problems.append(f"column {f.name}: codes lead to values that are not valid: {sorted(map(str, bad))}")
+    names = set(contract.columns)
+    for rule in contract.row_rules:
+        if {rule.left, rule.right} - names or rule.op not in _OPERATORS:
+            problems.append(f"row rule {rule.left} {rule.op} {rule.right} names an unknown column or operator")
+    if "recorded_on" not in names:
+        problems.append("no column recorded_on: nothing could be seen as of a day")
+    if problems:
+        raise ContractError(f"{where} cannot be used:\n  " + "\n  ".join(problems))
+
+
+@cache
+def load_contracts(folder: Path | None = None) -> Mapping[str, Contract]:
+    """All contracts of a folder (default: the shipped ones), by table name, sorted.
+
+    Raises
+    ------
+    ContractError
+        A file is wrong, two files describe one table, or a reference leads nowhere.
+
+    Examples
+    --------
+    >>> contracts = load_contracts()
+    >>> contracts["income"].key
+    ('household_id', 'person_id', 'source', 'item', 'period_start')
+    >>> contracts["member"].field("sexx")
+    Traceback (most recent call last):
+        ...
+    returnrisk.errors.UnknownNameError: unknown column of member 'sexx'; did you mean 'sex'? known: ...
+    """
+    folder = folder or data_folder("data_contracts")
+    contracts: dict[str, Contract] = {}
+    for file in sorted(folder.glob("*.yaml")):
+        contract = parse_contract(file.read_text(encoding="utf-8"), where=file.name)
+        if contract.name in contracts:
+            raise ContractError(f"{file.name} describes table {contract.name}, which another file already does")
+        contracts[contract.name] = contract
+    for contract in contracts.values():
+        for f in contract.fields:
+            if f.references and f.references[1] not in (contracts[f.references[0]].columns if f.references[0] in contracts else ()):
+                raise ContractError(f"{contract.name}.{f.name} refers to {'.'.join(f.references)}, which no contract describes")
+    return contracts
+
+
+def load_order(contracts: Mapping[str, Contract]) -> list[str]:
+    """Table names such that every table comes after the ones it refers to (ties by name; the graph has no cycle)."""
+    order: list[str] = []
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in order:
+            return
+        if name in path:
+            raise ContractError(f"tables refer to each other in a circle: {' → '.join((*path, name))}")
+        for table in sorted({f.references[0] for f in contracts[name].fields if f.references and f.references[0] != name}):
+            visit(table, (*path, name))
+        order.append(name)
+
+    for name in sorted(contracts):
+        visit(name, ())
+    return order
+
+
+def row_checks(table: ir.Table, contract: Contract) -> list[Check]:
+    """Checks that a row can be held to on its own, as Ibis expressions over `table` (columns of the contract's types).
+
+    An empty optional value passes every check but its own. Expressions are never NULL.
+    """
+    checks: list[Check] = []
+
+    def add(code: str, field: str, passes: Any, text_zh: str, text_en: str) -> None:
+        checks.append(Check(code, field, passes.fill_null(True) if code != "CON001" else passes, text_zh, text_en))
+
+    for f in contract.fields:
+        column = table[f.name]
+        if f.required:
+            add("CON001", f.name, column.notnull(), f"{f.label_zh}为空", f"{f.name} is empty")
+        if f.valid_values is not None:
+            add("CON002", f.name, column.isin(f.valid_values), f"{f.label_zh}不在代码表内", f"{f.name} is not in the code list")
+        if f.minimum is not None:
+            add("CON003", f.name, column >= f.minimum, f"{f.label_zh}小于{f.minimum}", f"{f.name} is below {f.minimum}")
+        if f.maximum is not None:
+            add("CON003", f.name, column <= f.maximum, f"{f.label_zh}大于{f.maximum}", f"{f.name} is above {f.maximum}")
+        if f.pattern is not None:
+            add("CON004", f.name, column.re_search(f.pattern), f"{f.label_zh}格式不符", f"{f.name} is not of the stated form")
+    for rule in contract.row_rules:
+        left, right = contract.field(rule.left), contract.field(rule.right)
+        add(
+            "CON007",
+            rule.left,
+            _OPERATORS[rule.op](table[rule.left], table[rule.right]),
+            f"{left.label_zh}应{rule.op}{right.label_zh}",
+            f"{rule.left} should be {rule.op} {rule.right}",
+        )
+    return checks
+
+
+def _key_checks(table: ir.Table, contract: Contract) -> Any:
+    """Keys (with recorded_on) that stand more than once, and how often."""
+    key = [*contract.key, "recorded_on"]
+    return table.group_by(key).agg(n=table.count()).filter(lambda t: t.n > 1)
+
+
+def check_table(table: ir.Table, contract: Contract, *, referenced: Mapping[str, ir.Table]) -> None:
+    """Refuse a finished canonical table that breaks its contract.
+
+    Parameters
+    ----------
+    table
+        Rows of one canonical table, typed.
+    referenced
+        The tables its references lead to, by name.
+
+    Raises
+    ------
+    ContractViolation
+        Every failed check, with the number of rows and up to five keys (pseudonyms) each.
+    """
+    problems = _column_problems(table, contract)
+    if problems:
+        raise ContractViolation(f"table {contract.name} breaks its contract:\n  " + "\n  ".join(problems))
+    checks = row_checks(table, contract)
+    counts = (
+        table.aggregate([(~c.passes).cast("int64").sum().name(f"c{i}") for i, c in enumerate(checks)]).to_pyarrow().to_pylist()[0]
+    )
+    for i, check in enumerate(checks):
+        if counts[f"c{i}"]:
+            problems.append(f"{check.code} {check.text_en}: {_failing(table.filter(~check.passes), contract, counts[f'c{i}'])}")
+    repeated = _key_checks(table, contract)
+    if n_repeated := repeated.count().execute():
+        problems.append(f"CON005 key {contract.key} with recorded_on is not unique: {_failing(repeated, contract, n_repeated)}")
+    for f in contract.fields:
+        if f.references and f.references[0] in referenced:
+            orphans = orphan_rows(table, f, referenced[f.references[0]])
+            if n_orphans := orphans.count().execute():
+                problems.append(
+                    f"CON006 {f.name} refers to {'.'.join(f.references)} that is not there: {_failing(orphans, contract, n_orphans)}"
+                )
+    if problems:
+        raise ContractViolation(f"table {contract.name} breaks its contract:\n  " + "\n  ".join(problems))
+
+
+def orphan_rows(table: ir.Table, field: Field, parent: ir.Table) -> ir.Table:
+    """Rows whose `field` is given but names no row of `parent`."""
+    if field.references is None:
+        raise ContractError(f"{field.name} refers to nothing")
+    keys = parent.select(**{field.name: parent[field.references[1]]}).distinct()
+    return table.filter(table[field.name].notnull()).anti_join(keys, field.name)
+
+
+def _column_problems(table: ir.Table, contract: Contract) -> list[str]:
+    have = dict(table.schema().items())
+    problems = [f"CON008 column {c} is missing" for c in contract.columns if c not in have]
+    problems += [f"CON008 column {c} is unknown to the contract" for c in have if c not in contract.columns]
+    for f in contract.fields:
+        if f.name in have and str(have[f.name]).removeprefix("!").replace(" ", "") != f.type:
+            problems.append(f"CON008 column {f.name} is {have[f.name]}, expected {f.type}")
+    return problems
+
+
+def _failing(rows: ir.Table, contract: Contract, n: int) -> str:
+    key = list(contract.key)
+    sample = rows.select(key).order_by(key).limit(SAMPLE_KEYS).to_pyarrow().to_pylist()
+    shown = "; ".join(", ".join(f"{k}={row[k]}" for k in key) for row in sample)
+    return f"{n} rows, e.g. {shown}"

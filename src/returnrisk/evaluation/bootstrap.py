@@ -1,0 +1,143 @@
+"""Every metric for the rows as they are and for villages drawn with replacement, the same draws for every score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from returnrisk.evaluation import ranking as rk
+from returnrisk.evaluation.recalibration import log_odds_of, logistic_line, logistic_lines
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Weights are made for as many replicates at once as fit a processor's cache.
+CHUNK_CELLS = 400_000
+# A slope takes ten times as long as all else; two hundred replicates give its interval well enough.
+SLOPE_REPLICATES = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The rows under evaluation, in an order that does not depend on how they came.
+
+    outcome
+        (n,) 0.0 or 1.0.
+    cluster
+        (n,) 0 to n_clusters - 1.
+    days
+        Positions of the rows within each value of `within`; one entry, all rows, if the share is taken of the whole.
+    selected
+        (n,) 1.0 for rows that were on the list, or None.
+    """
+
+    outcome: FloatArray
+    cluster: IntArray
+    n_clusters: int
+    days: tuple[IntArray, ...]
+    selected: FloatArray | None
+
+
+def draw_clusters(n_clusters: int, *, n_bootstrap: int, seed: int) -> FloatArray:
+    """How often each cluster was drawn, (n_bootstrap, n_clusters): as many draws as clusters, with replacement."""
+    shares = np.full(n_clusters, 1 / n_clusters)
+    return np.random.default_rng(seed).multinomial(n_clusters, shares, size=n_bootstrap).astype(np.float64)
+
+
+def measure(
+    score: FloatArray, rows: Rows, draws: FloatArray, *, capacity: float | None
+) -> tuple[dict[str, float], dict[str, FloatArray]]:
+    """All metrics of one score: at the rows as they are, and per replicate (b,), NaN where a replicate has one class only."""
+    overall = rk.rank(score, rows.outcome)
+    by_day = [(day, rk.rank(score[day], rows.outcome[day])) for day in rows.days]
+
+    def at(times_drawn: FloatArray) -> dict[str, FloatArray]:
+        result = _whole_ranking(overall, np.take(times_drawn, rows.cluster[overall.order], axis=1))
+        if rows.selected is not None:
+            result |= _of_list(rows, np.take(times_drawn, rows.cluster, axis=1))
+        elif capacity is not None:
+            weights = [(day, np.take(times_drawn, rows.cluster[index[day.order]], axis=1)) for index, day in by_day]
+            result |= _at_capacity(weights, capacity=capacity)
+        return result
+
+    once = np.ones((1, rows.n_clusters))
+    point = {name: float(value[0]) for name, value in at(once).items()}
+    replicates = _in_chunks(at, draws, n_rows=len(score))
+    one_class = np.isnan(replicates["auc"])
+    for values in replicates.values():
+        values[one_class] = np.nan
+    if rows.selected is None and capacity is not None:
+        point["tie_share_at_capacity"] = _tie_share([day for _, day in by_day], capacity=capacity)
+    _add_line(score, rows, draws, point=point, replicates=replicates)
+    return point, replicates
+
+
+def _whole_ranking(ranking: rk.Ranking, weights: FloatArray) -> dict[str, FloatArray]:
+    sums = rk.cumulate_weights(weights, ranking)
+    auc, average_precision = rk.areas(sums, ranking)
+    return {
+        "auc": auc,
+        "average_precision": average_precision,
+        "brier": rk.brier(weights, ranking),
+        "ece": rk.expected_calibration_error(weights, sums, ranking),
+    }
+
+
+def _at_capacity(days: list[tuple[rk.Ranking, FloatArray]], *, capacity: float) -> dict[str, FloatArray]:
+    taken = found = events = np.zeros(len(days[0][1]))
+    for ranking, weights in days:
+        sums = rk.cumulate_weights(weights, ranking)
+        room = rk.capacity_of(capacity, sums.weight[:, -1:])
+        taken = taken + room[:, 0]
+        found = found + rk.events_within(room, sums)[:, 0]
+        events = events + sums.events[:, -1]
+    return _precision_recall(taken, found, events)
+
+
+def _of_list(rows: Rows, weights: FloatArray) -> dict[str, FloatArray]:
+    selected = rows.selected if rows.selected is not None else np.zeros(weights.shape[1])
+    on_list, events = weights * selected, (weights * rows.outcome).sum(axis=1)
+    return _precision_recall(on_list.sum(axis=1), (on_list * rows.outcome).sum(axis=1), events)
+
+
+def _precision_recall(taken: FloatArray, found: FloatArray, events: FloatArray) -> dict[str, FloatArray]:
+    with np.errstate(invalid="ignore"):  # 0 / 0: an empty list has no precision
+        return {"precision_at_capacity": found / taken, "recall_at_capacity": found / events}
+
+
+def _tie_share(days: list[rk.Ranking], *, capacity: float) -> float:
+    """Share of the list that was filled from a tie which the cut divides."""
+    tied = taken = 0.0
+    for ranking in days:
+        sums = rk.cumulate_weights(np.ones((1, len(ranking.order))), ranking)
+        room = rk.capacity_of(capacity, sums.weight[:, -1:])
+        tied += float(rk.tied_at_cut(room, sums)[0])
+        taken += float(room[0, 0])
+    return tied / taken
+
+
+def _add_line(
+    score: FloatArray, rows: Rows, draws: FloatArray, *, point: dict[str, float], replicates: dict[str, FloatArray]
+) -> None:
+    """Slope and intercept of the recalibrating line; NaN for a constant or separating score."""
+    x = log_odds_of(score)
+    intercept, slope = logistic_line(x, rows.outcome, np.ones(len(x)))
+    point |= {"calibration_slope": slope, "calibration_intercept": intercept}
+    lines = np.full((len(draws), 2), np.nan)
+    used = np.flatnonzero(~np.isnan(replicates["auc"]))[:SLOPE_REPLICATES]
+    if np.isfinite(slope) and len(used):
+        lines[used] = _in_chunks(
+            lambda chunk: {"line": logistic_lines(x, rows.outcome, np.take(chunk, rows.cluster, axis=1), start=(intercept, slope))},
+            draws[used],
+            n_rows=len(x),
+        )["line"]
+    replicates |= {"calibration_slope": lines[:, 1], "calibration_intercept": lines[:, 0]}
+
+
+def _in_chunks(function: Callable[[FloatArray], dict[str, FloatArray]], draws: FloatArray, *, n_rows: int) -> dict[str, FloatArray]:
+    size = max(1, CHUNK_CELLS // n_rows)
+    parts = [function(draws[begin : begin + size]) for begin in range(0, len(draws), size)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

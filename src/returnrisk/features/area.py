@@ -1,0 +1,84 @@
+"""Area: how the neighbours did, without the household itself and only before its own latest window; and the village's flags."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from returnrisk.features.catalogue import Context, Family, Feature
+from returnrisk.features.common import divide, log_ratio, where
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+MINIMUM_NEIGHBOURS = 5
+"""Fewer neighbours than this give no figure: it would say more about one of them than about the place."""
+
+_f = partial(
+    Feature,
+    family="area",
+    record="income",
+    responsible="area",
+    verify_zh="了解本村普遍情况：务工、产业、灾害",
+    verify_en="Ask about the village: jobs, industries, disasters",
+)
+FEATURES = (
+    _f("village_below_share", unit="share", zh="3个月前本村其他户低于监测线的比重", en="share of other households in the village below the line three months before", monotone=0),
+    _f("village_mean_log_ratio", unit="log", zh="3个月前本村其他户收入水平（对数）", en="mean log income over the line of others in the village three months before", monotone=0),
+    _f("village_income_change", unit="log", zh="本村其他户收入较上年的变化（3个月前，对数）", en="change of others' income in the village on a year before (log, three months before)", monotone=0),
+    _f("village_year_before_log_ratio", unit="log", zh="上年本村其他户收入水平（对数）", en="mean log income over the line of others in the village a year before", monotone=0),
+    _f("township_below_share", unit="share", zh="3个月前本乡镇其他户低于监测线的比重", en="share of other households in the township below the line three months before", monotone=0),
+    _f("poverty_village", unit="flag", zh="脱贫村", en="village that left poverty", monotone=0, record="village"),
+    _f("key_village", unit="flag", zh="重点村", en="key village", monotone=0, record="village"),
+    _f("resettlement_site", unit="flag", zh="易地搬迁安置村", en="resettlement site", monotone=0, record="village"),
+    _f("remote_village", unit="flag", zh="偏远高寒村", en="remote or high village", monotone=0, record="village"),
+)  # fmt: skip
+
+
+def build(context: Context) -> Any:
+    """One row per household of the day: the features and `on_village`."""
+    p = context.path
+    p = p.mutate(log_ratio=log_ratio(divide(p.net_head_cny_year, p.line_cny_year)), township_code=p.village_code // 1000)
+    own = p.group_by("household_id").agg(
+        **{f"log_{lag}": p.log_ratio.max(where=p.lag_months == lag) for lag in (3, 12, 15)},
+        below_3=p.below.cast("int64").max(where=p.lag_months == 3),
+        lived_in=p.village_code.max(),
+    )
+    own = own.mutate(change=own.log_3 - own.log_15)
+    own = own.mutate(lived_township=own.lived_in // 1000)
+    t = context.homes.left_join(own, "household_id").drop("household_id_right")
+    for value, place, name in (
+        ("below_3", "village_code", "village_below_share"),
+        ("log_3", "village_code", "village_mean_log_ratio"),
+        ("change", "village_code", "village_income_change"),
+        ("log_12", "village_code", "village_year_before_log_ratio"),
+        ("below_3", "township_code", "township_below_share"),
+    ):
+        t = _others_mean(t, own, value=value, place=place, name=name)
+    village = context.view.table("village")
+    flags = village.select(
+        "village_code",
+        on_village="recorded_on",
+        poverty_village=village.poverty_village.cast("int8"),
+        key_village=village.key_village.cast("int8"),
+        resettlement_site=village.resettlement_site.cast("int8"),
+        remote_village=village.remote.cast("int8"),
+    )
+    t = t.left_join(flags, "village_code")
+    return t.select("household_id", "on_village", *[f.name for f in FEATURES])
+
+
+def _others_mean(t: ir.Table, own: ir.Table, *, value: str, place: str, name: str) -> ir.Table:
+    """Add the mean of `value` over the other households of the same place; NULL with fewer than `MINIMUM_NEIGHBOURS`."""
+    lived = {"village_code": "lived_in", "township_code": "lived_township"}[place]
+    sums = own.group_by(**{place: own[lived]}).agg(place_sum=own[value].cast("float64").sum(), place_n=own[value].count())
+    joined = t.left_join(sums, place).drop(f"{place}_right")
+    mine = (joined[value].notnull() & (joined[lived] == joined[place])).fill_null(False)
+    others = joined.place_n - mine.cast("int64")
+    total = joined.place_sum - where(mine, joined[value].cast("float64")).fill_null(0.0)
+    # rounded: a sum of doubles depends on the order in which the engine adds
+    mean = where(others >= MINIMUM_NEIGHBOURS, (total / others.nullif(0)).round(9))
+    return joined.mutate(**{name: mean}).drop("place_sum", "place_n")
+
+
+FAMILY = Family(name="area", zh="所在地", en="area", features=FEATURES, build=build)

@@ -1,0 +1,98 @@
+"""What a feature is: name, family, unit, direction, words for a cadre, and the record it rests on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from returnrisk.config import OutcomeSpec
+from returnrisk.store.view import View
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+Unit = Literal["ratio", "log", "cny", "share", "count", "months", "years", "flag", "grade", "mu", "rooms"]
+FamilyName = Literal["income", "illness", "disability", "subsidy", "household", "support", "monitoring", "area"]
+Responsible = Literal["household_facts", "office", "market_or_nature", "area"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column of a snapshot.
+
+    Attributes
+    ----------
+    monotone
+        1: more of it can only raise the risk, −1: only lower it, 0: no constraint. Given to the learner.
+    zh, en
+        A noun phrase a reason can start with; the value, the comparison and the record's date follow it.
+    verify_zh, verify_en
+        What to check at the door.
+    responsible
+        Whose matter it is: an office's failure is never worded as the household's.
+    record
+        Name of the record date column (`on_<record>`) that the value rests on.
+    """
+
+    name: str
+    family: FamilyName
+    unit: Unit
+    zh: str
+    en: str
+    monotone: Literal[-1, 0, 1]
+    verify_zh: str
+    verify_en: str
+    record: str
+    responsible: Responsible = "household_facts"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every family is computed from; the tables are materialised once and shared.
+
+    Attributes
+    ----------
+    view
+        What was known on the day.
+    spec
+        Account, window and line rule.
+    path
+        The account now and at earlier settlement days (`outcomes.account_path`).
+    now
+        The path's latest window only.
+    homes
+        Households with a member on the day: household_id, village_code, n_members, township_code.
+    members
+        Their members (`people.living_members`).
+    """
+
+    view: View
+    spec: OutcomeSpec
+    path: ir.Table
+    now: ir.Table
+    homes: ir.Table
+    members: ir.Table
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of features.
+
+    `build` returns one row per household: household_id, the features, and `on_<record>` dates. Households without a row get NULL,
+    or `default` where the table is known to have been delivered.
+    """
+
+    name: FamilyName
+    zh: str
+    en: str
+    features: tuple[Feature, ...]
+    build: Callable[[Context], Any]
+
+
+def fingerprint(features: tuple[Feature, ...]) -> str:
+    """SHA-256 of the catalogue entries: changes when any of them does."""
+    text = json.dumps([asdict(f) for f in features], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

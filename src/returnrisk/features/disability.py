@@ -1,0 +1,53 @@
+"""Disability: members, severity, and whether the two subsidies reach them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from returnrisk.features.catalogue import Context, Family, Feature
+from returnrisk.features.common import divide, where
+
+UNGRADED = 9
+_f = partial(
+    Feature,
+    family="disability",
+    record="member",
+    verify_zh="核对残疾证、照护负担和两项补贴是否发放",
+    verify_en="Check certificates, the burden of care, and whether the two subsidies are paid",
+)
+FEATURES = (
+    _f("n_disabled", unit="count", zh="残疾成员数", en="disabled members", monotone=1),
+    _f("n_severely_disabled", unit="count", zh="重度残疾成员数（一、二级）", en="severely disabled members (grades 1 and 2)", monotone=1),
+    _f("disabled_share", unit="share", zh="残疾成员占比", en="share of disabled members", monotone=1),
+    _f("worst_disability_grade", unit="grade", zh="最重残疾等级", en="most severe grade (1 most severe)", monotone=0),
+    _f("n_disabled_working_age", unit="count", zh="劳动年龄残疾成员数", en="disabled members of working age", monotone=1),
+    _f("disabled_without_subsidy", unit="flag", zh="有重度残疾成员但无残疾补贴发放记录", en="severely disabled member, no disability subsidy on record", monotone=1, record="subsidy", responsible="office"),
+)  # fmt: skip
+
+
+def build(context: Context) -> Any:
+    """One row per household of the day: the features and `on_member`."""
+    who = context.members
+    grade = who.disability_grade
+    disabled, severe = grade > 0, grade.isin((1, 2))
+    rows = who.group_by("household_id").agg(
+        on_member=who.on_member.max(),
+        n_disabled=disabled.cast("int64").sum(),
+        n_severely_disabled=severe.cast("int64").sum(),
+        n_members=who.count(),
+        worst_disability_grade=grade.min(where=disabled & (grade < UNGRADED)),
+        n_disabled_working_age=(disabled & who.age_years.between(16, 59)).cast("int64").sum(),
+    )
+    rows = rows.mutate(disabled_share=divide(rows.n_disabled, rows.n_members))
+    paid = context.view.table("subsidy")
+    paid = paid.filter(paid.programme.isin(("disability_living", "disability_care")) & (paid.status != "cancelled"))
+    has_subsidy = paid.group_by("household_id").agg(is_paid=paid.count() > 0)
+    t = rows.left_join(has_subsidy, "household_id").drop("household_id_right")
+    missing = where(t.n_severely_disabled.notnull(), ((t.n_severely_disabled > 0) & ~t.is_paid.fill_null(False)).cast("int8"))
+    if not context.view.has("subsidy"):
+        missing = missing.nullif(0).nullif(1)
+    return t.mutate(disabled_without_subsidy=missing).select("household_id", "on_member", *[f.name for f in FEATURES])
+
+
+FAMILY = Family(name="disability", zh="残疾", en="disability", features=FEATURES, build=build)

@@ -1,0 +1,180 @@
+"""Income: level against the line, history, the four sources and their change, concentration, and what is left without support."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from returnrisk.accounts import window_frame, window_income
+from returnrisk.features.catalogue import Context, Family, Feature
+from returnrisk.features.common import divide, log_ratio, where
+from returnrisk.timeline import Window, add_months
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+BENEFIT_ITEMS = ("dibao", "temporary_relief", "policy_subsidy", "disability_subsidy", "cash_benefit", "unemployment_benefit")
+STABLE_WAGE_ITEMS = ("formal_wage", "public_post")
+CASUAL_WAGE_ITEMS = ("informal_wage", "local_work", "migrant_work", "other_job")
+
+_f = partial(
+    Feature,
+    family="income",
+    record="income",
+    verify_zh="核对收入台账：打工、种养、补贴是否与实际一致，近几个月有无变化",
+    verify_en="Check the income ledger: do wages, farming and transfers match, and what has changed in recent months",
+)
+FEATURES = (
+    _f("income_line_ratio", unit="ratio", zh="人均纯收入与监测线之比", en="net income per head over the line", monotone=-1),
+    _f("income_log_ratio", unit="log", zh="人均纯收入与监测线之比（对数）", en="log of net income per head over the line", monotone=-1),
+    _f("income_prior_mean", unit="log", zh="前两年人均纯收入与监测线之比的平均（对数）", en="mean log income over the line in the two years before", monotone=-1),
+    _f("income_prior_min", unit="log", zh="前两年人均纯收入与监测线之比的最低值（对数）", en="lowest log income over the line in the two years before", monotone=-1),
+    _f("n_prior_below_line", unit="count", zh="前两年低于监测线的季末次数", en="quarter-ends below the line in the two years before", monotone=1),
+    _f("n_prior_settlements", unit="count", zh="前两年可核算的季末次数", en="quarter-ends with a computable account in the two years before", monotone=0),
+    _f("income_change_3m", unit="log", zh="人均纯收入较3个月前的变化（对数）", en="change of net income per head on three months before (log)", monotone=0),
+    _f("income_change_12m", unit="log", zh="人均纯收入较上年同期的变化（对数）", en="change of net income per head on a year before (log)", monotone=0),
+    _f("recent_income_change", unit="ratio", zh="近3个月纯收入较上年同期的变化（与监测线之比）", en="last three months' net income against the same months a year before, in lines", monotone=-1),
+    _f("operating_line_ratio", unit="ratio", zh="经营性净收入（人均，与监测线之比）", en="operating income per head over the line", monotone=-1),
+    _f("wage_line_ratio", unit="ratio", zh="工资性收入（人均，与监测线之比）", en="wage income per head over the line", monotone=-1),
+    _f("property_line_ratio", unit="ratio", zh="财产性收入（人均，与监测线之比）", en="property income per head over the line", monotone=-1),
+    _f("transfer_line_ratio", unit="ratio", zh="转移性收入（人均，与监测线之比）", en="transfer income per head over the line", monotone=-1),
+    _f("operating_change_12m", unit="ratio", zh="经营性净收入较上年的变化（人均，与监测线之比）", en="change of operating income per head on a year before, in lines", monotone=0),
+    _f("wage_change_12m", unit="ratio", zh="工资性收入较上年的变化（人均，与监测线之比）", en="change of wage income per head on a year before, in lines", monotone=0),
+    _f("transfer_change_12m", unit="ratio", zh="转移性收入较上年的变化（人均，与监测线之比）", en="change of transfer income per head on a year before, in lines", monotone=0),
+    _f("wage_months_6m", unit="count", zh="近6个月有工资收入的账期数", en="periods with wage income in the last six months", monotone=-1),
+    _f("recent_wage_change", unit="ratio", zh="近3个月工资较上年同期的变化（人均，与监测线之比）", en="last three months' wages against the same months a year before, in lines", monotone=-1),
+    _f("stable_wage_line_ratio", unit="ratio", zh="稳定工资（人均，与监测线之比）", en="wages of regular jobs and public posts per head over the line", monotone=-1),
+    _f("casual_wage_line_ratio", unit="ratio", zh="零散务工工资（人均，与监测线之比）", en="casual and migrant wages per head over the line", monotone=-1),
+    _f("pension_line_ratio", unit="ratio", zh="养老金（人均，与监测线之比）", en="pensions per head over the line", monotone=-1),
+    _f("remittance_line_ratio", unit="ratio", zh="赡养及汇款（人均，与监测线之比）", en="remittances per head over the line", monotone=-1),
+    _f("benefit_share", unit="share", zh="补助补贴占总收入的比重", en="share of benefits and subsidies in gross income", monotone=0),
+    _f("income_without_benefits", unit="ratio", zh="扣除补助补贴后的人均纯收入与监测线之比", en="net income per head without benefits, over the line", monotone=-1),
+    _f("income_without_top_item", unit="ratio", zh="扣除最大一项收入后的人均纯收入与监测线之比", en="net income per head without its largest item, over the line", monotone=-1),
+    _f("income_without_top_earner", unit="ratio", zh="扣除最高收入成员后的人均纯收入与监测线之比", en="net income per head without the top earner's, over the line", monotone=-1),
+    _f("n_earners", unit="count", zh="有个人收入记录的成员数", en="members with an income of their own on record", monotone=0),
+    _f("top_item_share", unit="share", zh="最大一项收入占总收入的比重", en="share of the largest item in gross income", monotone=0),
+    _f("n_income_items", unit="count", zh="收入项目数", en="number of income items", monotone=0),
+    _f("production_cost_share", unit="share", zh="生产成本占经营收入的比重", en="share of production cost in gross operating income", monotone=0),
+    _f("income_variation", unit="ratio", zh="月度纯收入的波动（变异系数）", en="variation of monthly net income (coefficient of variation)", monotone=0),
+)  # fmt: skip
+
+
+def build(context: Context) -> Any:
+    """One row per household with a computable or partial account: the features and `on_income`."""
+    levels, items, recent = _levels(context), _items(context), _recent(context)
+    joined = levels.left_join(items, "household_id").drop("household_id_right")
+    joined = joined.left_join(recent, "household_id").drop("household_id_right")
+    unit = joined.line_months  # CNY of the window that one line per head would be
+    return joined.mutate(
+        income_without_benefits=divide(joined.net_cny - joined.benefits_cny.fill_null(0), unit),
+        income_without_top_item=divide(joined.net_cny - joined.top_item_cny.fill_null(0), unit),
+        income_without_top_earner=divide(joined.net_cny - joined.top_earner_cny, unit),
+        stable_wage_line_ratio=_in_lines(joined, "stable_cny"),
+        casual_wage_line_ratio=_in_lines(joined, "casual_cny"),
+        pension_line_ratio=_in_lines(joined, "pension_cny"),
+        remittance_line_ratio=_in_lines(joined, "remittance_cny"),
+        benefit_share=divide(joined.benefits_cny, joined.gross_cny),
+        top_item_share=divide(joined.top_item_cny, joined.gross_cny),
+        recent_income_change=divide(joined.recent_net_cny - joined.recent_net_before_cny, joined.line_quarter),
+        recent_wage_change=divide(joined.recent_wage_cny - joined.recent_wage_before_cny, joined.line_quarter),
+    ).select("household_id", "on_income", *[f.name for f in FEATURES])
+
+
+def _in_lines(table: ir.Table, column: str) -> Any:
+    return where(table.computable, divide(table[column].fill_null(0), table.line_months))
+
+
+def _levels(context: Context) -> ir.Table:
+    """From the account's path: one row per household with a latest window."""
+    p = context.path
+    p = p.mutate(ratio=divide(p.net_head_cny_year, p.line_cny_year))
+    scale = divide(p.months_delivered * p.n_members, p.line_cny_year * 0 + 12) * p.line_cny_year.cast("float64")
+    p = p.mutate(log_ratio=log_ratio(p.ratio), line_months=where(p.computable, scale))
+    p = p.mutate(**{f"{s}_ratio": divide(p[f"net_{s}_cny"], p.line_months) for s in ("operating", "wage", "property", "transfer")})
+
+    def at(lag: int, column: str) -> Any:
+        return p[column].max(where=p.lag_months == lag)
+
+    earlier = p.lag_months > 0
+    months = context.spec.window.months if context.spec.window.kind == "trailing" else 12
+    return p.group_by("household_id").agg(
+        net_cny=at(0, "net_cny"),
+        gross_cny=at(0, "gross_cny"),
+        computable=at(0, "computable"),
+        line_months=at(0, "line_months"),
+        line_quarter=at(0, "line_months") * 3.0 / months,
+        income_line_ratio=at(0, "ratio"),
+        income_log_ratio=at(0, "log_ratio"),
+        income_prior_mean=p.log_ratio.mean(where=earlier),
+        income_prior_min=p.log_ratio.min(where=earlier),
+        n_prior_below_line=p.below.cast("int64").sum(where=earlier),
+        n_prior_settlements=p.log_ratio.count(where=earlier),
+        income_change_3m=at(0, "log_ratio") - at(3, "log_ratio"),
+        income_change_12m=at(0, "log_ratio") - at(12, "log_ratio"),
+        **{f"{s}_line_ratio": at(0, f"{s}_ratio") for s in ("operating", "wage", "property", "transfer")},
+        **{f"{s}_change_12m": at(0, f"{s}_ratio") - at(12, f"{s}_ratio") for s in ("operating", "wage", "transfer")},
+    )
+
+
+def _items(context: Context) -> ir.Table:
+    """From the items of the latest window: one row per household with any income row."""
+    now = context.view.last_closed_on("income")
+    rows = window_income(context.view, window_frame([now], window=context.spec.window))
+    by_item = rows.group_by("household_id", "source", "item").agg(
+        net_cny=rows.net_cny.sum(), gross_cny=rows.gross_cny.sum(), cost_cny=rows.cost_cny.sum(), on_income=rows.recorded_on.max()
+    )
+
+    def total(items: tuple[str, ...]) -> Any:
+        return by_item.net_cny.sum(where=by_item.item.isin(items)).fill_null(0)
+
+    operating = by_item.source == "operating"
+    household = by_item.group_by("household_id").agg(
+        on_income=by_item.on_income.max(),
+        benefits_cny=total(BENEFIT_ITEMS),
+        stable_cny=total(STABLE_WAGE_ITEMS),
+        casual_cny=total(CASUAL_WAGE_ITEMS),
+        pension_cny=total(("pension",)),
+        remittance_cny=total(("remittance",)),
+        top_item_cny=by_item.net_cny.max(),
+        n_income_items=by_item.item.nunique(),
+        production_cost_share=divide(by_item.cost_cny.sum(where=operating), by_item.gross_cny.sum(where=operating)),
+    )
+    earners = rows.filter(rows.person_id.notnull()).group_by("household_id", "person_id").agg(own_cny=lambda t: t.net_cny.sum())
+    earned = earners.group_by("household_id").agg(top_earner_cny=earners.own_cny.max(), n_earners=earners.count())
+    months = rows.group_by("household_id", "period_start").agg(month_cny=rows.net_cny.sum().cast("float64"))
+    spread = months.group_by("household_id").agg(
+        n_periods=months.count(), mean_cny=months.month_cny.mean(), sd_cny=months.month_cny.std(how="pop")
+    )
+    varied = spread.mutate(
+        income_variation=where((spread.n_periods >= 6) & (spread.mean_cny > 1), spread.sd_cny / spread.mean_cny.nullif(0))
+    )
+    joined = household.left_join(earned, "household_id").drop("household_id_right")
+    return joined.left_join(varied.select("household_id", "income_variation"), "household_id").drop("household_id_right")
+
+
+def _recent(context: Context) -> ir.Table:
+    """The last three closed months against the same months a year before, and in how many of six there was a wage."""
+    import ibis
+
+    now = context.view.last_closed_on("income")
+    quarter = Window("trailing", 3)
+    rows = window_income(context.view, window_frame([now, add_months(now, -12)], window=quarter))
+    is_now, is_wage = rows.ending_on == ibis.literal(now), rows.source == "wage"
+    change = rows.group_by("household_id").agg(
+        recent_net_cny=rows.net_cny.sum(where=is_now),
+        recent_net_before_cny=rows.net_cny.sum(where=~is_now),
+        recent_wage_cny=rows.net_cny.sum(where=is_now & is_wage).fill_null(0),
+        recent_wage_before_cny=rows.net_cny.sum(where=~is_now & is_wage).fill_null(0),
+    )
+    half = window_income(context.view, window_frame([now], window=Window("trailing", 6)))
+    wages = half.group_by("household_id").agg(
+        wage_months_6m=half.period_start.nunique(where=(half.source == "wage") & (half.net_cny > 0))
+    )
+    return (
+        change.outer_join(wages, "household_id")
+        .mutate(household_id=lambda t: ibis.coalesce(t.household_id, t.household_id_right))
+        .drop("household_id_right")
+    )
+
+
+FAMILY = Family(name="income", zh="收入", en="income", features=FEATURES, build=build)

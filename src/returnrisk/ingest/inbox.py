@@ -1,0 +1,212 @@
+"""The inbox of a project to its store: every file read, every row accounted for, the new store put in force at once.
+
+The store is a function of the inbox: each run reads all of it, so a correction is simply a later row and nothing depends on the
+order in which files came. A file that fed the store and has disappeared from the inbox stops the run: its rows would be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from returnrisk.contracts import Contract, load_contracts, load_order
+from returnrisk.errors import IngestError, StoreError
+from returnrisk.ingest.accounting import DUPLICATE_COLUMNS, FILE_COLUMNS, QUARANTINE_COLUMNS, IngestReport, frame_of
+from returnrisk.ingest.headers import HeaderMap, map_headers, recognise_table
+from returnrisk.ingest.readers import RawSheet, read_file
+from returnrisk.ingest.table import TableResult, ingest_table
+from returnrisk.store.files import sha256_of, write_atomically
+from returnrisk.store.tables import Manifest, read_manifest, write_store
+from returnrisk.store.view import connect
+
+Progress = Callable[[str, int, int], None]
+REQUIRED_TABLES = ("village", "household", "household_roster", "member", "income", "delivery", "line")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """The store now in force, and the fate of every input row."""
+
+    manifest: Manifest
+    report: IngestReport
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    raw: RawSheet
+    headers: HeaderMap
+    sha256: str
+
+
+def ingest_inbox(  # noqa: PLR0913
+    inbox: Path,
+    store: Path,
+    *,
+    key: bytes | None,
+    delays: Mapping[str, int] | None = None,
+    contracts: Mapping[str, Contract] | None = None,
+    progress: Progress | None = None,
+) -> IngestResult:
+    """Read all files of `inbox` and replace the store.
+
+    Parameters
+    ----------
+    inbox
+        Folder of csv and xlsx files, named after their table (see the contracts' file aliases).
+    key
+        Secret for pseudonyms.
+    delays
+        Reporting delay in days by table, where it is not the contract's.
+    progress
+        Called with (stage, done, total).
+
+    Raises
+    ------
+    IngestError
+        A file cannot be read or recognised, a required table is missing, or a file that fed the store has gone. All files'
+        problems are listed; the store stays as it was.
+    """
+    known = contracts or load_contracts()
+    report = progress or (lambda *_: None)
+    _refuse_lost_files(inbox, store)
+    by_table = _read_all(inbox, known, progress=report)
+    con = connect()
+    accepted: dict[str, Any] = {}
+    quarantined: list[dict[str, Any]] = []
+    duplicates: list[dict[str, Any]] = []
+    files: list[dict[str, Any]] = []
+    order = [name for name in load_order(known) if name in by_table]
+    for i, name in enumerate(order):
+        report("check", i, len(order))
+        sheets = by_table.pop(name)
+        delay = (delays or {}).get(name, known[name].delay_days)
+        result = ingest_table(
+            con, known[name], sheets=[(s.raw, s.headers) for s in sheets], parents=accepted, key=key, delay_days=delay
+        )
+        accepted[name] = result.accepted
+        account = _account(known[name], sheets, result)
+        files += account[0]
+        quarantined += account[1]
+        duplicates += account[2]
+    outcome = IngestReport(
+        files=frame_of(files, FILE_COLUMNS),
+        quarantine=frame_of(quarantined, QUARANTINE_COLUMNS),
+        duplicates=frame_of(duplicates, DUPLICATE_COLUMNS),
+    )
+    outcome.require_balance()
+    report("write", 0, 1)
+    sources = tuple({str(k): v for k, v in row.items()} for row in outcome.files.to_dict("records"))
+    manifest = write_store(store, accepted, contracts=known, delays=delays, sources=sources)
+    _write_accounting(store / "accounting", outcome)
+    report("write", 1, 1)
+    return IngestResult(manifest=manifest, report=outcome)
+
+
+def _write_accounting(folder: Path, report: IngestReport) -> None:
+    for name, frame in (("files", report.files), ("quarantine", report.quarantine), ("duplicates", report.duplicates)):
+        text = frame.to_csv(index=False, lineterminator="\n")
+        write_atomically(folder / f"{name}.csv", lambda p, text=text: p.write_text(text, encoding="utf-8-sig"))  # type: ignore[misc]
+
+
+def _refuse_lost_files(inbox: Path, store: Path) -> None:
+    try:
+        before = read_manifest(store)
+    except StoreError:
+        return
+    gone = sorted({s["file"] for s in before.sources if not (inbox / s["file"]).is_file()})
+    if gone:
+        raise IngestError(
+            f"{len(gone)} files that fed the store are no longer in the inbox, e.g. {', '.join(gone[:5])}: their rows would be lost. "
+            f"Put them back, or delete store/manifest.json to start anew on purpose"
+        )
+
+
+def _read_all(inbox: Path, contracts: Mapping[str, Contract], *, progress: Progress) -> dict[str, list[_Sheet]]:
+    paths = sorted(p for p in inbox.rglob("*") if p.is_file() and not p.name.startswith((".", "~$")))
+    if not paths:
+        raise IngestError("the inbox is empty: put the departments' csv and xlsx files there")
+    by_table: dict[str, list[_Sheet]] = {}
+    problems: list[str] = []
+    for i, path in enumerate(paths):
+        progress("read", i, len(paths))
+        try:
+            contract = recognise_table(path.name, contracts)
+            identifiers = [h for f in contract.fields if f.pseudonym for h in f.headers]
+            digest = sha256_of(path)
+            for sheet in read_file(path, identifier_headers=identifiers):
+                named = RawSheet(
+                    path.relative_to(inbox).as_posix(), sheet.sheet, sheet.table, sheet.headers, sheet.malformed_rows, sheet.n_blank
+                )
+                by_table.setdefault(contract.name, []).append(_Sheet(named, map_headers(sheet, contract), digest))
+        except IngestError as error:
+            problems.append(str(error))
+    missing = [f"{contracts[t].label_zh} ({t})" for t in REQUIRED_TABLES if t not in by_table and not problems]
+    if missing:
+        problems.append(f"no file for {', '.join(missing)}: without them nothing can be computed")
+    if problems:
+        raise IngestError("nothing was ingested; the store is as it was:\n  " + "\n  ".join(problems))
+    return by_table
+
+
+def _account(
+    contract: Contract, sheets: list[_Sheet], result: TableResult
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Positions in the concatenated input back to file, sheet and row number; counts per sheet."""
+    import bisect
+
+    starts = [0]
+    for sheet in sheets:
+        starts.append(starts[-1] + sheet.raw.table.num_rows)
+    numbers = [sheet.raw.table["row_number"] for sheet in sheets]
+
+    def place(row: int) -> tuple[int, dict[str, Any]]:
+        i = bisect.bisect_right(starts, row) - 1
+        raw = sheets[i].raw
+        return i, {"file": raw.file, "sheet": raw.sheet, "row_number": numbers[i][row - starts[i]].as_py()}
+
+    bad: list[set[int]] = [set() for _ in sheets]
+    quarantined = []
+    for reason in result.quarantined:
+        i, where = place(reason["row"])
+        bad[i].add(reason["row"])
+        quarantined.append({"table_name": contract.name, **where, **{k: v for k, v in reason.items() if k != "row"}})
+    for i, sheet in enumerate(sheets):
+        for number in sheet.raw.malformed_rows:
+            text = {
+                "code": "ING018",
+                "field": "",
+                "text_zh": "单元格数与表头不符",
+                "text_en": "another number of cells than the header",
+            }
+            place_ = {"file": sheet.raw.file, "sheet": sheet.raw.sheet, "row_number": number}
+            quarantined.append({"table_name": contract.name, **place_, **text})
+        bad[i].update(-n for n in sheet.raw.malformed_rows)
+    repeated = [0] * len(sheets)
+    duplicates = []
+    for pair in result.duplicates:
+        i, where = place(pair["row"])
+        _, first = place(pair["first_row"])
+        repeated[i] += 1
+        duplicates.append({"table_name": contract.name, **where, **{f"of_{k}": v for k, v in first.items()}})
+    files = [_file_counts(contract, sheet, n_quarantined=len(bad[i]), n_duplicate=repeated[i]) for i, sheet in enumerate(sheets)]
+    return files, quarantined, duplicates
+
+
+def _file_counts(contract: Contract, sheet: _Sheet, *, n_quarantined: int, n_duplicate: int) -> dict[str, Any]:
+    n_input = sheet.raw.table.num_rows + len(sheet.raw.malformed_rows)
+    dropped = sum(sheet.raw.table.num_rows - sheet.raw.table[h].null_count for h in sheet.headers.unknown)
+    return {
+        "table_name": contract.name,
+        "file": sheet.raw.file,
+        "sheet": sheet.raw.sheet,
+        "sha256": sheet.sha256,
+        "n_input": n_input,
+        "n_accepted": n_input - n_quarantined - n_duplicate,
+        "n_duplicate": n_duplicate,
+        "n_quarantined": n_quarantined,
+        "n_blank": sheet.raw.n_blank,
+        "unknown_columns": "、".join(sheet.headers.unknown),
+        "n_unknown_cells": dropped,
+    }

@@ -1,0 +1,158 @@
+"""Files to tables of text: csv (UTF-8 with or without mark, GB18030) and xlsx, each row with its number in the file.
+
+Nothing is interpreted here but the cell's own type: a date cell becomes `YYYY-MM-DD`, a whole number loses its `.0`. A number in a
+column of identity numbers is marked, because its last digits are already lost (TRAPS: an 18-digit number does not fit a float).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from returnrisk.errors import IngestError
+
+NUMBER_IN_IDENTIFIER = "\x00number"
+"""What a numeric cell of an identifier column is replaced by; no pattern accepts it."""
+
+READABLE = (".csv", ".xlsx")
+
+
+@dataclass(frozen=True, slots=True)
+class RawSheet:
+    """One sheet (a csv is one sheet) as text.
+
+    `table` has one string column per header and `row_number`, the record's number in the file counting the header as 1.
+    `malformed_rows` are records with another number of cells than the header; they are not in `table`.
+    """
+
+    file: str
+    sheet: str
+    table: Any
+    headers: tuple[str, ...]
+    malformed_rows: tuple[int, ...]
+    n_blank: int
+
+
+def read_file(path: Path, *, identifier_headers: Iterable[str]) -> list[RawSheet]:
+    """Read one csv or xlsx file.
+
+    Raises
+    ------
+    IngestError
+        The file is empty, of an unknown kind, damaged, or in an encoding that is none of the three.
+    """
+    if path.suffix.lower() == ".csv":
+        return [_read_csv(path)]
+    if path.suffix.lower() == ".xlsx":
+        return _read_xlsx(path, identifiers=frozenset(identifier_headers))
+    raise IngestError(f"{path.name}: files of kind '{path.suffix}' are not read; expected one of {', '.join(READABLE)}")
+
+
+def _decode(path: Path) -> str:
+    content = path.read_bytes()
+    if not content.strip():
+        raise IngestError(f"{path.name} is empty: a delivered file needs at least its header")
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise IngestError(f"{path.name} is neither UTF-8 nor GB18030: save it again as CSV UTF-8")
+
+
+def _read_csv(path: Path) -> RawSheet:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    text = _decode(path)
+    malformed: list[int] = []
+
+    def skip(row: Any) -> str:
+        malformed.append(row.number)
+        return "skip"
+
+    try:
+        table = csv.read_csv(
+            pa.py_buffer(text.encode()),
+            read_options=csv.ReadOptions(use_threads=False),
+            parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip, ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(_csv_header(path, text), pa.string()), strings_can_be_null=True, null_values=[""]
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise IngestError(f"{path.name} cannot be read as csv: {str(error).splitlines()[0]}") from error
+    numbers = sorted(set(range(2, table.num_rows + len(malformed) + 2)) - set(malformed))
+    headers = tuple(h.strip() for h in table.column_names)
+    return _sheet(path.name, "", table.rename_columns(list(headers)), headers, numbers, tuple(malformed))
+
+
+def _csv_header(path: Path, text: str) -> list[str]:
+    import csv as plain_csv
+
+    header = next(plain_csv.reader(text.splitlines()[:1]), [])
+    if len(set(header)) != len(header):
+        raise IngestError(f"{path.name} has a header twice: {sorted({h for h in header if header.count(h) > 1})}")
+    return header
+
+
+def _read_xlsx(path: Path, *, identifiers: frozenset[str]) -> list[RawSheet]:
+    import pyarrow as pa
+    from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+
+    try:
+        book = CalamineWorkbook.from_path(str(path))
+        visible = [m.name for m in book.sheets_metadata if m.visible == SheetVisibleEnum.Visible]
+        contents = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in visible}
+    except (CalamineError, OSError, ValueError) as error:
+        raise IngestError(f"{path.name} cannot be read as xlsx ({type(error).__name__}): open it and save it again") from error
+    sheets = []
+    for name, rows in contents.items():
+        if not any(any(cell != "" for cell in row) for row in rows):
+            continue
+        headers = tuple(str(cell).strip() for cell in rows[0])
+        if len(set(headers)) != len(headers) or "" in headers:
+            raise IngestError(f"{path.name}, sheet {name}: the first row is not a header of distinct names: {headers}")
+        columns = {
+            header: pa.array([_cell_text(row[i], header in identifiers) for row in rows[1:]], pa.string())
+            for i, header in enumerate(headers)
+        }
+        sheets.append(_sheet(path.name, name, pa.table(columns), headers, range(2, len(rows) + 1), ()))
+    if not sheets:
+        raise IngestError(f"{path.name} holds no visible sheet with content")
+    return sheets
+
+
+def _cell_text(cell: Any, is_identifier: bool) -> str | None:  # noqa: FBT001
+    if cell == "" or cell is None:
+        return None
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "是" if cell else "否"
+    if isinstance(cell, dt.datetime | dt.date):
+        return cell.isoformat()[:10]
+    if is_identifier:
+        return NUMBER_IN_IDENTIFIER
+    return str(int(cell)) if float(cell).is_integer() else repr(cell)
+
+
+def _sheet(  # noqa: PLR0913, PLR0917
+    file: str, sheet: str, table: Any, headers: tuple[str, ...], numbers: Iterable[int], malformed: tuple[int, ...]
+) -> RawSheet:
+    """Trim cells, number the rows, drop the blank ones."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = {}
+    for header in headers:
+        trimmed = pc.utf8_trim(table[header], characters=" \t\r\n\u3000\u00a0\ufeff")
+        columns[header] = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    filled = pa.array([False] * table.num_rows)
+    for column in columns.values():
+        filled = pc.or_(filled, pc.is_valid(column))
+    numbered = pa.table({**columns, "row_number": pa.array(list(numbers), pa.int64())}).filter(filled)
+    return RawSheet(file, sheet, numbered, headers, malformed, table.num_rows - numbered.num_rows)

@@ -1,0 +1,159 @@
+"""Who is at risk on a day, and what became of them: the outcome `fall`, its censoring and its not-computable stratum.
+
+Estimand. On `as_of`, a household is **at risk** when its register net income per head over the latest closed window is at or above
+the line and it is not under monitoring. Event, by the specification: `first`: below the line then in force on at least one
+settlement day in (as_of, as_of + horizon]; `at_end`: below it on the day as_of + horizon. Income and the line are those the label's
+view knows.
+
+Strata on a day (every household with a member belongs to exactly one): `monitored` · `not_computable` (too few delivered months, or
+no line; stays eligible for visits) · `below_line` (unmonitored and already below: a must-visit, no event to predict) · `at_risk`.
+
+Labels: 1, 0, or NULL with a reason: `censored` (a settlement day had not closed by the label's day) or `not_computable` (too few
+months delivered, or the household had no member any more), counted and never taken for 0. An event seen on one day stands even
+when another day cannot be computed.
+
+`entry` and `relapse` are `fall` on those who were never, and who were, registered as poor, monitored, or seen below the line on a
+settlement day of the two years before.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from returnrisk.accounts import population, register_net
+from returnrisk.config import OutcomeSpec
+from returnrisk.store.view import View
+from returnrisk.timeline import add_months, settlement_days
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pandas as pd
+
+HISTORY_LAGS_MONTHS = (3, 6, 9, 12, 15, 18, 21, 24)
+"""Settlement days before the latest one at which the account is looked at again (quarter steps, two years)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Outcome of every at-risk household of one day.
+
+    `.frame()`: one row per at-risk household: household_id, as_of, y (1, 0 or NA), status ("event", "no_event", "censored",
+    "not_computable").
+    """
+
+    table: pd.DataFrame
+
+    def frame(self) -> pd.DataFrame:
+        """The labels."""
+        return self.table
+
+    def counts(self) -> pd.Series:
+        """Households by status."""
+        return self.table["status"].value_counts().sort_index()
+
+
+def account_path(view: View, *, spec: OutcomeSpec, lags: tuple[int, ...] = HISTORY_LAGS_MONTHS) -> ir.Table:
+    """The account now and at earlier settlement days, as known now.
+
+    Returns
+    -------
+    Ibis table: columns of `register_net` plus `lag_months` (0 for the latest closed window), one row per household and lag.
+    """
+    import ibis
+
+    now = view.last_closed_on("income")
+    ends = {lag: add_months(now, -lag) for lag in (0, *lags)}
+    path = register_net(view, ends=list(ends.values()), window=spec.window, min_months=spec.min_months)
+    cases = [(path.ending_on == ibis.literal(end), ibis.literal(lag, "int16")) for lag, end in ends.items()]
+    return path.mutate(lag_months=ibis.cases(*cases))
+
+
+def strata(view: View, path: ir.Table) -> ir.Table:
+    """The stratum of every household that has a member on the view's day.
+
+    Parameters
+    ----------
+    path
+        `account_path` of the same view.
+
+    Returns
+    -------
+    Ibis table, one row per household: household_id, village_code, stratum, seen_below (bool: registered, monitored or seen below
+    the line before; the relapse population), net_head_cny_year, line_cny_year, account_on (last day of the account's window).
+    """
+    import ibis
+
+    people = population(view, [view.day]).select("household_id", "village_code")
+    now = path.filter(path.lag_months == 0).select("household_id", "computable", "below", "net_head_cny_year", "line_cny_year")
+    before = path.filter(path.lag_months > 0).group_by("household_id").agg(below_before=lambda t: t.below.any())
+    cases = view.table("monitoring")
+    watched = cases.group_by("household_id").agg(
+        is_monitored=(cases.eliminated_on.isnull() | (cases.eliminated_on > ibis.literal(view.day))).any(), was_monitored=True
+    )
+    registered = view.table("household").select("household_id", ex_poor=lambda t: t.registered_type == "ex_poor")
+    joined = people
+    for right in (now, before, watched, registered):
+        joined = joined.left_join(right, "household_id").drop("household_id_right")
+    t = joined.mutate(
+        is_monitored=joined.is_monitored.fill_null(False),
+        computable=joined.computable.fill_null(False),
+        seen_below=joined.ex_poor.fill_null(False) | joined.was_monitored.fill_null(False) | joined.below_before.fill_null(False),
+    )
+    stratum = ibis.cases((t.is_monitored, "monitored"), (~t.computable, "not_computable"), (t.below, "below_line"), else_="at_risk")
+    return t.select(
+        "household_id",
+        "village_code",
+        "seen_below",
+        "net_head_cny_year",
+        "line_cny_year",
+        stratum=stratum,
+        account_on=ibis.literal(view.last_closed_on("income")),
+    )
+
+
+def label_days(as_of: dt.date, *, spec: OutcomeSpec) -> list[dt.date]:
+    """Settlement days that decide the label of `as_of`, earliest first."""
+    if spec.rule == "at_end":
+        return [add_months(as_of, spec.horizon_months)]
+    return settlement_days(as_of, horizon_months=spec.horizon_months, settlement=spec.settlement)
+
+
+def fall_labels(at_risk: pd.DataFrame, *, as_of: dt.date, known: View, spec: OutcomeSpec) -> Labels:
+    """What became of the households at risk on `as_of`, as known to the view `known`.
+
+    Parameters
+    ----------
+    at_risk
+        Column household_id; one row per household at risk on `as_of`.
+    known
+        The view whose day says how much of the future has closed: nothing learnt after it enters.
+
+    Returns
+    -------
+    Labels
+        One row per household of `at_risk`.
+    """
+    import pandas as pd
+
+    days = label_days(as_of, spec=spec)
+    closed_by = known.last_closed_on("income")
+    closed = [d for d in days if d <= closed_by]
+    out = at_risk[["household_id"]].sort_values("household_id").reset_index(drop=True)
+    out["as_of"] = pd.Timestamp(as_of)
+    if closed:
+        seen = register_net(known, ends=closed, window=spec.window, min_months=spec.min_months)
+        found = seen.group_by("household_id").agg(n_days=seen.below.count(), fell=seen.below.any()).to_pandas()
+        out = out.merge(found, on="household_id", how="left", validate="one_to_one")
+    else:
+        out = out.assign(n_days=0, fell=False)
+    fell = out["fell"].fillna(value=False).astype(bool)
+    whole = out["n_days"].fillna(0) == len(days)
+    out["status"] = "not_computable"
+    if len(closed) < len(days):
+        out["status"] = "censored"
+    out.loc[whole, "status"] = "no_event"
+    out.loc[fell, "status"] = "event"
+    out["y"] = out["status"].map({"event": 1, "no_event": 0}).astype("Int8")
+    return Labels(table=out[["household_id", "as_of", "y", "status"]])

@@ -1,0 +1,73 @@
+"""A model's card: what it is for, what it was fitted on, how well it did, where it must not be trusted.
+
+A card is a plain dictionary so that it travels as JSON:
+
+    name, purpose, cohort, outcome, data_fingerprint      text
+    periods     {"fit": [days], "calibrate": [days], "test": [days]}, ISO dates
+    n, events   {"fit": int, "calibrate": int, "test": int}, household-days and falls
+    metrics     [{"score", "metric", "value", "low", "high", "n", "base_rate"}, ...], no figure without its interval and base rate
+    limits      [text, ...]
+
+Further keys are kept and shown at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_TEXTS = ("name", "purpose", "cohort", "outcome", "data_fingerprint")
+_PARTS = ("fit", "calibrate", "test")
+_METRIC = ("score", "metric", "value", "low", "high", "n", "base_rate")
+_KNOWN = (*_TEXTS, "periods", "n", "events", "metrics", "limits")
+
+
+def card_problems(card: Mapping[str, Any]) -> list[str]:
+    """Everything a card lacks; empty when it is complete.
+
+    Examples
+    --------
+    >>> card_problems({"name": "fall-12m"})[0]
+    'card lacks purpose, cohort, outcome, data_fingerprint, periods, n, events, metrics, limits'
+    """
+    problems = [f"card lacks {', '.join(missing)}"] if (missing := [key for key in _KNOWN if key not in card]) else []
+    problems += [f"card: {key} is not a text" for key in _TEXTS if not isinstance(card.get(key, ""), str)]
+    for key in ("periods", "n", "events"):
+        value = card.get(key, dict.fromkeys(_PARTS))
+        if not isinstance(value, Mapping) or set(_PARTS) - set(value):
+            problems.append(f"card: {key} needs {', '.join(_PARTS)}")
+    for position, record in enumerate(card.get("metrics", ())):
+        absent = [key for key in _METRIC if key not in record]
+        if absent:
+            problems.append(f"card: metric {position} lacks {', '.join(absent)}: no figure without n, base rate and interval")
+    return problems
+
+
+def render_card(card: Mapping[str, Any]) -> str:
+    """The card as Markdown, every fact of the dictionary in it, in a fixed order.
+
+    Raises
+    ------
+    KeyError
+        The card is incomplete; ask `card_problems` first.
+    """
+    lines = [f"# {card['name']}", "", str(card["purpose"]), ""]
+    lines += [f"- Cohort: {card['cohort']}", f"- Outcome: {card['outcome']}", f"- Data: `{card['data_fingerprint']}`", ""]
+    lines += ["## Periods", "", "| part | first day | last day | days | household-days | falls |", "|---|---|---|---:|---:|---:|"]
+    for part in _PARTS:
+        days = [str(day) for day in card["periods"][part]]
+        ends = (min(days), max(days)) if days else ("none", "none")
+        lines.append(f"| {part} | {ends[0]} | {ends[1]} | {len(days)} | {card['n'][part]} | {card['events'][part]} |")
+    lines += ["", "## How well it did", "", "| score | metric | value | interval | n | base rate |", "|---|---|---:|---|---:|---:|"]
+    lines += [
+        f"| {r['score']} | {r['metric']} | {_figure(r['value'])} | {_figure(r['low'])} to {_figure(r['high'])} | {r['n']} | {_figure(r['base_rate'])} |"
+        for r in card["metrics"]
+    ]
+    lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]
+    if extra := sorted(set(card) - set(_KNOWN)):
+        lines += ["## Further facts", "", *[f"- {key}: {card[key]}" for key in extra], ""]
+    return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "not computable" if value is None else f"{value:.4f}"

@@ -1,0 +1,155 @@
+"""What a report is made from: frames of counts and metrics, checked, sorted, and never one row per household."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from returnrisk.errors import ContractViolation
+from returnrisk.reports.small_counts import publish_make_up, publish_strata
+
+# Frame name to the columns it needs; the first group is its grain, by which rows are sorted or which they must not repeat.
+_CONTEXT = ("n", "n_events", "base_rate", "n_clusters")
+_NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "strata": (("stratum",), ("households", "expected_falls")),
+    "make_up": (
+        ("level", "area_code"),
+        ("area_name", "capacity", "households", "eligible", "monitored", "must_visit", "model", "listed"),
+    ),
+    "coverage": (
+        ("table_name",),
+        (
+            "zh",
+            "n_rows",
+            "n_files",
+            "n_input",
+            "n_accepted",
+            "n_duplicate",
+            "n_quarantined",
+            "first_period",
+            "last_period",
+            "delivered_share",
+        ),
+    ),
+    "metrics": (("score", "metric"), ("value", "low", "high", *_CONTEXT)),
+    "differences": (("score", "baseline", "metric"), ("difference", "low", "high", *_CONTEXT)),
+    "calibration_curve": (("score", "bin"), ("mean_predicted", "observed", "low", "high", "n")),
+    "lift_curve": (("score", "share"), ("recall", "precision", "lift")),
+}
+_PERSONAL = ("household_id", "person_id", "pseudonym", "head_name", "phone", "address")
+SCORE_ORDER = ("model", "logistic", "income")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportContent:
+    """Facts and frames of one report.
+
+    Attributes
+    ----------
+    as_of, area, model_version
+        Day of the list, name of the county, version of the model.
+    horizon_months, at_end
+        What the model predicts: below the line within so many months, or at their end.
+    evaluated_from, evaluated_until
+        First and last `as_of` day of the test.
+    capacity
+        Share of households that precision and recall "at capacity" refer to; None when there is none.
+    level
+        Level of every interval, such as 0.95.
+    strata
+        `visits.strata(scores)`: stratum, households, expected_falls.
+    make_up
+        `VisitList.make_up()`.
+    coverage
+        One row per canonical table, also of those never delivered: table_name, zh, n_rows (in the store as of the day), n_files,
+        n_input, n_accepted, n_duplicate, n_quarantined, first_period, last_period, delivered_share (of townships, 0 to 1).
+    metrics, differences, calibration_curve, lift_curve
+        `Evaluation.frame()`, `.differences("income")`, `.calibration_curve`, `.lift_curve`.
+    synthetic
+        True for a simulated county: the page says so on top.
+    """
+
+    as_of: dt.date
+    area: str
+    model_version: str
+    horizon_months: int
+    at_end: bool
+    evaluated_from: dt.date
+    evaluated_until: dt.date
+    capacity: float | None
+    level: float
+    strata: pd.DataFrame
+    make_up: pd.DataFrame
+    coverage: pd.DataFrame
+    metrics: pd.DataFrame
+    differences: pd.DataFrame
+    calibration_curve: pd.DataFrame
+    lift_curve: pd.DataFrame
+    synthetic: bool = False
+
+
+def publishable(content: ReportContent) -> dict[str, pd.DataFrame]:
+    """Check every frame, sort it, and replace small counts; what comes out is all that a reader may see.
+
+    Raises
+    ------
+    ContractViolation
+        A frame lacks a column, repeats its grain, holds one row per household, has counts that do not add up, or compares scores
+        measured on different households.
+    """
+    frames = {name: _checked(getattr(content, name), name) for name in _NEEDED}
+    _refuse_unequal_ground(frames["metrics"])
+    _refuse_lost_rows(frames["coverage"])
+    frames["make_up"] = publish_make_up(frames["make_up"])
+    frames["strata"] = publish_strata(frames["strata"], frames["make_up"])
+    return frames
+
+
+def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    grain, rest = _NEEDED[name]
+    if missing := [column for column in (*grain, *rest) if column not in frame.columns]:
+        raise ContractViolation(
+            f"the report's {name} has no column {', '.join(missing)}; found {', '.join(map(str, frame.columns))}"
+        )
+    if personal := [column for column in _PERSONAL if column in frame.columns]:
+        raise ContractViolation(f"the report's {name} has column {', '.join(personal)}; a report never shows single households")
+    if (twice := frame.duplicated(list(grain))).any():
+        raise ContractViolation(
+            f"the report's {name} repeats {int(twice.sum())} rows of the same {', '.join(grain)}; expected one each"
+        )
+    return frame.sort_values(list(grain), key=_order, kind="stable", ignore_index=True)
+
+
+def _order(column: pd.Series) -> pd.Series:
+    """Scores in the order model, logistic, income, then others by name; townships before counties; the rest as it is."""
+    if column.name == "score":
+        return column.map(lambda score: (SCORE_ORDER.index(score) if score in SCORE_ORDER else len(SCORE_ORDER), str(score)))
+    if column.name == "level":
+        return column.map({"township": 0, "county": 1})
+    return column
+
+
+def _refuse_unequal_ground(metrics: pd.DataFrame) -> None:
+    differing = metrics.groupby("metric")[list(_CONTEXT)].nunique(dropna=False).gt(1).any(axis=1)
+    if differing.any():
+        raise ContractViolation(
+            f"{', '.join(sorted(differing.index[differing]))}: scores were measured on different households; one table compares "
+            f"scores on the same ones only"
+        )
+
+
+def _refuse_lost_rows(coverage: pd.DataFrame) -> None:
+    counts = coverage.loc[:, ["n_input", "n_accepted", "n_duplicate", "n_quarantined"]].fillna(0)
+    off = counts["n_input"] != counts["n_accepted"] + counts["n_duplicate"] + counts["n_quarantined"]
+    if off.any():
+        names = ", ".join(coverage.loc[off, "table_name"])
+        raise ContractViolation(f"input rows of {names} are not the sum of accepted, duplicate and quarantined ones; ingest again")
+
+
+def metric_context(metrics: pd.DataFrame) -> Mapping[str, float]:
+    """n, n_events, base_rate and n_clusters, the same for all scores."""
+    first = metrics.iloc[0]
+    return {name: float(first[name]) for name in _CONTEXT}

@@ -1,0 +1,110 @@
+"""A month's ledger: one row per household, one column per item of the wide file, whole CNY."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from returnrisk.simulate.month import Month, has_job, labour_capacity
+from returnrisk.simulate.state import Floats, Item, Measure, Programme, Shock, Work
+
+
+def earn(month: Month) -> Floats:
+    """Everything a household took in and spent on production this month; zero means no such income."""
+    ledger = np.zeros((month.state.n_households, len(Item)))
+    _wages(month, ledger)
+    _farm(month, ledger)
+    _business(month, ledger)
+    _property(month, ledger)
+    _transfers(month, ledger)
+    return np.round(np.maximum(ledger, 0.0))
+
+
+def _noisy(month: Month, n: int) -> Floats:
+    return np.exp(month.parameters.noise.sd_month * month.rng.standard_normal(n))
+
+
+def _wages(month: Month, ledger: Floats) -> None:
+    persons, households, p = month.state.persons, month.state.households, month.parameters.work
+    home = persons.household
+    log_wage = 0.5 * households.ability[home] + households.noise[home, 1] + persons.skill
+    log_wage = log_wage + month.parameters.member.wage_per_education_step * (persons.education - 2)
+    wage = month.price * np.exp(log_wage + p.formal_premium * (persons.work == Work.FORMAL)) * _noisy(month, len(home))
+    wage = wage * np.where(labour_capacity(month) == 2, 1.0, month.parameters.health.weak_wage_factor)
+    employed = has_job(persons.work)
+    migrant = p.migrant_wage_month * p.share_brought_home * p.migrant_season[month.calendar]
+    local = p.local_wage_month * p.local_season[month.calendar] * month.chance(p.p_local_month_worked, len(home))
+    ledger[:, Item.MIGRANT] = month.per_household(wage * migrant * (employed & persons.away))
+    ledger[:, Item.LOCAL] = month.per_household(wage * local * (employed & ~persons.away))
+    post = month.parameters.support.post_month * month.price
+    ledger[:, Item.POST] = month.per_household(post * (persons.work == Work.POST))
+
+
+def _hands(month: Month) -> Floats:
+    """Labour at home for field and stable, in full workers."""
+    persons, capacity = month.state.persons, labour_capacity(month)
+    time = np.select([persons.work == Work.FARMING, persons.work == Work.UNEMPLOYED, persons.away], [1.0, 0.5, 0.0], 0.3)
+    return month.per_household(time * np.array([0.0, 0.6, 1.0])[capacity])
+
+
+def _farm(month: Month, ledger: Floats) -> None:
+    households, villages, p, m = month.state.households, month.state.villages, month.parameters.farm, month.calendar
+    hands, n = _hands(month), month.state.n_households
+    used = np.minimum(households.land_mu, p.mu_per_worker * hands)
+    flood = villages.flood_damage[households.village]
+    prone = np.where(households.flood_prone, month.parameters.weather.flood_prone_factor, 0.8)
+    kept = (1 - villages.crop_damage[households.village]) * (1 - np.minimum(flood * prone, 1.0))
+    level = month.price * np.exp(0.5 * households.ability + households.noise[:, 0])
+    normal = used * p.crop_gross_mu_year * level
+    ledger[:, Item.CROPS] = normal * p.crop_season[m] * kept * _noisy(month, n)
+    ledger[:, Item.CROPS_COST] = normal * p.crop_cost_share * p.crop_cost_season[m]
+    keeps = households.herd & (hands >= 0.5)
+    stock = 1 - villages.herd_damage[households.village]
+    herd = keeps * p.herd_gross_month * level
+    ledger[:, Item.LIVESTOCK] = herd * p.herd_season[m] * stock * np.exp(month.state.market[1]) * _noisy(month, n)
+    ledger[:, Item.LIVESTOCK_COST] = herd * p.herd_cost_share * (0.5 + 0.5 * stock)
+    if m == 11:
+        ledger[:, Item.RENT] = np.where(households.land_mu - used >= 1, (households.land_mu - used) * p.rent_mu_year * month.price, 0.0)
+    _industry_measure(month, ledger)
+
+
+def _industry_measure(month: Month, ledger: Floats) -> None:
+    households, p = month.state.households, month.parameters.support
+    runs = (households.support_left[:, Measure.INDUSTRY] > 0) & households.support_delivered[:, Measure.INDUSTRY]
+    gross = runs * p.industry_gross_month * month.price * _noisy(month, len(runs))
+    ledger[:, Item.LIVESTOCK] += gross
+    ledger[:, Item.LIVESTOCK_COST] += gross * p.industry_cost_share
+
+
+def _business(month: Month, ledger: Floats) -> None:
+    persons, households, p = month.state.persons, month.state.households, month.parameters.business
+    owners = month.per_household(persons.work == Work.SELF)
+    normal = owners * p.gross_month * month.price * np.exp(0.6 * households.ability + households.noise[:, 0])
+    ledger[:, Item.BUSINESS] = normal * _noisy(month, len(owners))
+    ledger[:, Item.BUSINESS_COST] = normal * p.cost_share
+    credit = (households.support_left[:, Measure.MICRO_CREDIT] > 0) & households.support_delivered[:, Measure.MICRO_CREDIT]
+    ledger[:, Item.BUSINESS] += credit * month.parameters.support.credit_month * month.price
+
+
+def _property(month: Month, ledger: Floats) -> None:
+    households, p = month.state.households, month.parameters.farm
+    if month.calendar == 0:
+        share = np.where(households.ex_poor, 1.0, p.dividend_general_factor)
+        ledger[:, Item.DIVIDEND] = share * p.dividend_head_year * month.members() * month.price
+
+
+def _transfers(month: Month, ledger: Floats) -> None:
+    households, p, n = month.state.households, month.parameters.transfer, month.state.n_households
+    ends = households.remittance & month.chance(p.remittance_ends_month, n)
+    starts = ~households.remittance & month.chance(p.remittance_starts_month, n)
+    households.remittance[:] = (households.remittance & ~ends) | starts
+    month.hit(Shock.REMITTANCE_LOST, ends)
+    level = month.price * np.exp(0.4 * households.ability + households.noise[:, 2])
+    ledger[:, Item.REMITTANCE] = households.remittance * p.remittance_month * level * _noisy(month, n)
+    subsidies = households.subsidies
+    ledger[:, Item.DIBAO] = subsidies[:, Programme.DIBAO]
+    ledger[:, Item.PENSION] = subsidies[:, Programme.PENSION]
+    ledger[:, Item.DISABILITY] = subsidies[:, Programme.DISABILITY_LIVING] + subsidies[:, Programme.DISABILITY_CARE]
+    paid_in = {3: Programme.FARM_SUPPORT, 5: Programme.ECOLOGY, 11: Programme.TRANSPORT}
+    if month.calendar in paid_in:
+        ledger[:, Item.POLICY] = 12 * subsidies[:, paid_in[month.calendar]]
+    ledger[:, Item.RELIEF] = month.relief

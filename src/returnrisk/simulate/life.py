@@ -1,0 +1,117 @@
+"""Births, deaths, marriages, school years and who heads the household."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from returnrisk.simulate.month import Month
+from returnrisk.simulate.population import CHILD, GRANDCHILD, HEAD, OTHER, PARENT, SPOUSE, draw_education, new_persons
+from returnrisk.simulate.state import Bools, Ints, Shock, Work
+
+
+def live(month: Month) -> None:
+    """Everything of this module, in order."""
+    _die(month)
+    _marry_out(month)
+    _succeed(month)
+    _arrive(month)
+    if month.calendar == 8:
+        _new_school_year(month)
+
+
+def _leave(month: Month, leaving: Bools) -> Bools:
+    """Take members out, but nobody from a household that would be left empty."""
+    persons = month.state.persons
+    stay = month.per_household(~leaving)
+    leaving = leaving & (stay[persons.household] > 0)
+    persons.present[leaving] = False
+    persons.work[leaving] = Work.INACTIVE
+    persons.away[leaving] = False
+    return leaving
+
+
+def _die(month: Month) -> None:
+    persons, p = month.state.persons, month.parameters.life
+    hazard = p.death_year_at_25 * np.exp(p.death_growth * (month.ages() - 25)) / 12
+    hazard = np.minimum(hazard * np.where(persons.ill_left > 0, p.death_serious_factor, 1.0), 0.2)
+    dead = _leave(month, persons.present & month.chance(hazard))
+    month.hit(Shock.DEATH, persons.household[dead])
+
+
+def _marry_out(month: Month) -> None:
+    persons, age = month.state.persons, month.ages()
+    may = persons.present & ~persons.male & (persons.relation == CHILD) & (age >= 20) & (age <= 28) & ~persons.in_school
+    _leave(month, may & month.chance(month.parameters.life.marry_out_month, len(age)))
+
+
+def _succeed(month: Month) -> None:
+    """Where the head is gone, the spouse or else the oldest grown-up under 70 heads the same household."""
+    persons, age = month.state.persons, month.ages()
+    headless = month.per_household(persons.relation == HEAD) == 0
+    if not headless.any():
+        return
+    candidates = np.flatnonzero(persons.present & headless[persons.household])
+    years = age[candidates]
+    rank = np.where(persons.relation[candidates] == SPOUSE, 1000, 0) + np.where((years >= 18) & (years < 70), 500, 0) + years
+    order = candidates[np.lexsort((candidates, -rank, persons.household[candidates]))]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = persons.household[order][1:] != persons.household[order][:-1]
+    new_heads = order[first]
+    was = np.zeros(month.state.n_households, dtype=np.int64)
+    was[persons.household[new_heads]] = persons.relation[new_heads]
+    others = np.setdiff1d(order, new_heads)
+    persons.relation[others] = _seen_from(was[persons.household[others]], persons.relation[others])
+    persons.relation[new_heads] = HEAD
+
+
+def _seen_from(new_head_was: Ints, relation: Ints) -> Ints:
+    """Relation to the new head, who was spouse, child, parent, grandchild or other of the old one."""
+    by_child = np.select([relation == SPOUSE, relation == GRANDCHILD], [PARENT, CHILD], OTHER)
+    by_spouse = np.where(relation == PARENT, OTHER, relation)
+    by_parent = np.select([relation == PARENT, relation == CHILD], [SPOUSE, GRANDCHILD], OTHER)
+    return np.select([new_head_was == SPOUSE, new_head_was == CHILD, new_head_was == PARENT], [by_spouse, by_child, by_parent], OTHER)
+
+
+def _arrive(month: Month) -> None:
+    """Newborns and wives of sons."""
+    persons, p, age = month.state.persons, month.parameters.life, month.ages()
+    mother = persons.present & ~persons.male & (age >= 21) & (age <= 38) & ~persons.in_school
+    mothers = np.flatnonzero(mother & (persons.relation != PARENT) & month.chance(p.birth_month, len(age)))
+    son = persons.present & persons.male & (persons.relation == CHILD) & (age >= 22) & (age <= 30)
+    sons = np.flatnonzero(son & month.chance(p.marry_in_month, len(age)))
+    n_born, n_wives = len(mothers), len(sons)
+    days = month.event_days(n_born + n_wives)
+    relation = np.where(np.isin(persons.relation[mothers], (HEAD, SPOUSE)), CHILD, GRANDCHILD)
+    wife_days = month.first_day - (365.2425 * month.rng.uniform(21, 28, n_wives)).astype(np.int64)
+    arrived = new_persons(
+        month.rng,
+        month.parameters,
+        household=np.concatenate([persons.household[mothers], persons.household[sons]]),
+        relation=np.concatenate([relation, np.full(n_wives, OTHER)]),
+        male=np.concatenate([month.chance(0.52, n_born), np.zeros(n_wives, dtype=bool)]),
+        born_day=np.concatenate([days[:n_born], wife_days]),
+    )
+    arrived.joined_day[:] = days
+    grown = np.arange(n_born + n_wives) >= n_born
+    arrived.education[grown] = draw_education(month.rng, np.full(n_wives, 25))
+    arrived.work[grown] = Work.FARMING
+    persons.append(arrived)
+
+
+def _new_school_year(month: Month) -> None:
+    persons, p, age = month.state.persons, month.parameters.member, month.ages()
+    was = persons.in_school.copy()
+    draw = month.rng.random(len(age))
+    able = persons.present & ~np.isin(persons.disability, (1, 2))
+    goes_on = np.select(
+        [age < 6, age < 16, age == 16, age < 19, age == 19, age < 23],
+        [False, True, draw < p.p_school_16_18, True, draw < p.p_school_19_22, True],
+        default=False,
+    )
+    persons.in_school[:] = able & goes_on & (was | (age < 16))
+    done = np.select([age < 13, age < 16, age < 19, age < 23], [0, 1, 2, 3], 4)
+    studied = was | persons.in_school
+    persons.education[studied] = done[studied]
+    left = was & ~persons.in_school & persons.present & (age >= 16)
+    persons.work[left] = Work.UNEMPLOYED
+    persons.months_out[left] = 0

@@ -1,0 +1,473 @@
+"""The numbers of the simulated county: `parameters.toml`, read and checked.
+
+Values, units and sources stand in the toml only; the classes here say which parameters there are and of what type, so that a
+misspelt, missing or unknown one is refused by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from returnrisk.errors import ConfigError, UnknownNameError
+
+PARAMETER_FILE = Path(__file__).with_name("parameters.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class ClockParameters:
+    """Price level and burn-in."""
+    growth_year: float
+    reference_month: str
+    burn_in_months: int
+    settled_months: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineParameters:
+    """The monitoring line by first day in force."""
+    valid_from: tuple[str, ...]
+    cny_year: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VillageParameters:
+    """Villages and townships."""
+    households_per_village: int
+    min_townships: int
+    max_townships: int
+    p_poverty_village: float
+    p_key_village: float
+    p_resettlement_site: float
+    p_remote: float
+    p_minority_area: float
+    sd_prosperity: float
+    remote_prosperity: float
+    unseen_factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class HouseholdParameters:
+    """Households at the start."""
+    share_ex_poor: float
+    share_ex_poor_in_poverty_village: float
+    size_shares: tuple[float, ...]
+    sd_ability: float
+    ex_poor_ability: float
+    mean_land_mu: float
+    sd_log_land: float
+    p_resettled_outside_site: float
+    p_flood_prone: float
+    housing_shares: tuple[float, ...]
+    p_water_safe: float
+    p_commercial_cover: float
+    p_minority_inside: float
+    p_minority_outside: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemberParameters:
+    """Members at the start."""
+    head_age_mean: float
+    head_age_sd: float
+    p_head_male: float
+    p_spouse: float
+    sd_skill: float
+    wage_per_education_step: float
+    p_cover: float
+    p_disabled: float
+    p_severe: float
+    p_chronic_at_40: float
+    p_chronic_at_75: float
+    p_school_16_18: float
+    p_school_19_22: float
+
+
+@dataclass(frozen=True, slots=True)
+class LifeParameters:
+    """Births, deaths and marriages."""
+    death_year_at_25: float
+    death_growth: float
+    death_serious_factor: float
+    birth_month: float
+    marry_out_month: float
+    marry_in_month: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkParameters:
+    """Jobs and wages."""
+    migrant_wage_month: float
+    share_brought_home: float
+    local_wage_month: float
+    formal_premium: float
+    p_formal: float
+    p_migrant_by_age: tuple[float, ...]
+    p_local_by_age: tuple[float, ...]
+    p_self_employed: float
+    migrant_season: tuple[float, ...]
+    local_season: tuple[float, ...]
+    p_local_month_worked: float
+    job_loss_month: float
+    job_loss_old_factor: float
+    job_loss_low_education_factor: float
+    job_loss_formal_factor: float
+    job_again_month: float
+    job_again_by_age: tuple[float, ...]
+    farmer_takes_job_month: float
+    gives_up_after_months: int
+    p_away_again: float
+    retires_at: int
+    market_persistence: float
+    market_sd: float
+
+
+@dataclass(frozen=True, slots=True)
+class FarmParameters:
+    """Crops, livestock, land."""
+    crop_gross_mu_year: float
+    crop_cost_share: float
+    crop_season: tuple[float, ...]
+    crop_cost_season: tuple[float, ...]
+    mu_per_worker: float
+    p_herd: float
+    herd_gross_month: float
+    herd_cost_share: float
+    herd_season: tuple[float, ...]
+    price_persistence: float
+    price_sd: float
+    rent_mu_year: float
+    dividend_head_year: float
+    dividend_general_factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessParameters:
+    """Small businesses."""
+    gross_month: float
+    cost_share: float
+    fails_month: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseParameters:
+    """Persistent and monthly noise of income."""
+    persistence: float
+    sd_operating: float
+    sd_wage: float
+    sd_remittance: float
+    sd_month: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeatherParameters:
+    """Shocks that neighbours share."""
+    p_drought_month: float
+    p_township_hit: float
+    p_village_hit: float
+    drought_damage: tuple[float, ...]
+    p_flood_month: float
+    flood_damage: tuple[float, ...]
+    flood_prone_factor: float
+    p_animal_disease_month: float
+    disease_damage: tuple[float, ...]
+    herd_recovers_month: float
+
+
+@dataclass(frozen=True, slots=True)
+class HealthParameters:
+    """Illness, disability and what treatment costs."""
+    serious_month_at_40: float
+    serious_growth: float
+    serious_months: tuple[int, ...]
+    p_carer_stops: float
+    carer_months: tuple[int, ...]
+    p_back_to_work: float
+    p_disabled_after_serious: float
+    chronic_month_at_40: float
+    chronic_growth: float
+    disability_month: float
+    weak_wage_factor: float
+    outpatient_month: float
+    outpatient_cny: float
+    inpatient_month: float
+    inpatient_cny: float
+    chronic_claim_month: float
+    chronic_claim_cny: float
+    serious_first_cny: float
+    serious_next_month: float
+    serious_next_cny: float
+    sd_log_cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class InsuranceParameters:
+    """The chain that pays a bill."""
+    in_scope_share: tuple[float, ...]
+    basic_rate_inpatient: float
+    basic_rate_chronic: float
+    basic_rate_outpatient: float
+    basic_deductible: float
+    serious_start: float
+    serious_start_poor: float
+    serious_rate: float
+    commercial_start: float
+    commercial_rate: float
+    aid_rate_dibao: float
+    aid_rate_watched: float
+    aid_start: float
+
+
+@dataclass(frozen=True, slots=True)
+class TransferParameters:
+    """Subsidies, pensions and remittances."""
+    pension_month: float
+    pension_age: int
+    disability_living_month: float
+    disability_care_month: float
+    farm_support_mu_year: float
+    ecology_year: float
+    p_ecology: float
+    ecology_ends_month: float
+    ecology_starts_month: float
+    ecology_cut_month: float
+    transport_year: float
+    remittance_month: float
+    p_remittance: float
+    p_remittance_elderly: float
+    remittance_ends_month: float
+    remittance_starts_month: float
+
+
+@dataclass(frozen=True, slots=True)
+class DibaoParameters:
+    """The minimum living allowance: who applies, who loses it."""
+    line_share: float
+    applies_month: float
+    sd_assessment: float
+    amount_shares: tuple[float, ...]
+    exit_above: float
+    p_exit: float
+    p_wrong_exit: float
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringParameters:
+    """Who is identified, and when the risk is closed."""
+    p_below_line_month: float
+    p_near_and_shock_month: float
+    p_sudden_month: float
+    p_other_month: float
+    near_line: float
+    ex_poor_factor: float
+    sudden_out_of_pocket: float
+    quota_year: float
+    over_quota_factor: float
+    stable_above: float
+    stable_months: int
+    p_exit_month: float
+    channel_shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SupportParameters:
+    """Measures, given more to those who look at risk."""
+    targeted: bool
+    p_monitored_month: float
+    p_shock_month: float
+    p_low_ex_poor_month: float
+    p_low_general_month: float
+    p_ex_poor_month: float
+    p_delivered: float
+    p_delivered_later_month: float
+    months: tuple[int, ...]
+    post_month: float
+    industry_gross_month: float
+    industry_cost_share: float
+    industry_fails_month: float
+    credit_month: float
+    relief_head: float
+    job_factor: float
+    skills_factor: float
+    safety_net_applies: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReportingParameters:
+    """When the offices record what happened."""
+    income_days: tuple[int, ...]
+    income_late_days: tuple[int, ...]
+    p_income_late: float
+    p_correction: float
+    correction_days: tuple[int, ...]
+    correction_factor: tuple[float, ...]
+    p_township_missing: float
+    income_arrives_days: tuple[int, ...]
+    medical_days: tuple[int, ...]
+    subsidy_days: tuple[int, ...]
+    other_days: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportParameters:
+    """What goes wrong in the files."""
+    gb18030_year: int
+    p_duplicate_row: float
+    p_bad_cell: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """All parameters, by section.
+
+    Examples
+    --------
+    >>> default_parameters().support.targeted
+    True
+    >>> default_parameters().changed({"support.targeted": False}).support.targeted
+    False
+    >>> default_parameters().changed({"support.targetted": False})
+    Traceback (most recent call last):
+        ...
+    returnrisk.errors.UnknownNameError: unknown parameter of support 'targetted'; did you mean 'targeted'? known: ...
+    """
+
+    clock: ClockParameters
+    line: LineParameters
+    village: VillageParameters
+    household: HouseholdParameters
+    member: MemberParameters
+    life: LifeParameters
+    work: WorkParameters
+    farm: FarmParameters
+    business: BusinessParameters
+    noise: NoiseParameters
+    weather: WeatherParameters
+    health: HealthParameters
+    insurance: InsuranceParameters
+    transfer: TransferParameters
+    dibao: DibaoParameters
+    monitoring: MonitoringParameters
+    support: SupportParameters
+    reporting: ReportingParameters
+    export: ExportParameters
+
+    def changed(self, values: Mapping[str, Any]) -> Parameters:
+        """A copy with some values replaced, named `section.parameter`.
+
+        Raises
+        ------
+        UnknownNameError
+            No such section or parameter.
+        ConfigError
+            The value is of another type.
+        """
+        changed = self
+        for name, value in values.items():
+            section_name, _, key = name.partition(".")
+            sections = {f.name for f in dataclasses.fields(self)}
+            if section_name not in sections:
+                raise UnknownNameError("section of the simulator's parameters", section_name, sections)
+            section = getattr(changed, section_name)
+            hints = typing.get_type_hints(type(section))
+            if key not in hints:
+                raise UnknownNameError(f"parameter of {section_name}", key, hints)
+            typed = _typed(value, hints[key], where=name)
+            changed = dataclasses.replace(changed, **{section_name: dataclasses.replace(section, **{key: typed})})
+        return changed
+
+    def line_on(self, day: dt.date) -> float:
+        """Monitoring line in force on `day`, CNY a head and year.
+
+        Raises
+        ------
+        ConfigError
+            `day` lies before the first line.
+
+        Examples
+        --------
+        >>> default_parameters().line_on(dt.date(2025, 6, 30))
+        8700.0
+        """
+        lines = sorted(zip(self.line.valid_from, self.line.cny_year, strict=True))
+        in_force = [amount for first_day, amount in lines if dt.date.fromisoformat(first_day) <= day]
+        if not in_force:
+            raise ConfigError(f"no monitoring line is in force on {day}; the first begins on {lines[0][0]}")
+        return float(in_force[-1])
+
+
+def load_parameters(path: Path | None = None) -> Parameters:
+    """Read a parameter file.
+
+    Parameters
+    ----------
+    path
+        A toml file with every parameter as `name = {value, unit, source}`; default the shipped one.
+
+    Raises
+    ------
+    ConfigError
+        Not toml, a section, parameter, unit or source is missing or unknown, or a value is of another type. Every problem is listed.
+    """
+    file = path or PARAMETER_FILE
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file.name} is not toml: {error}") from error
+    sections = typing.get_type_hints(Parameters)
+    problems = _difference(document, sections, where="section")
+    read: dict[str, Any] = {}
+    for name in sections.keys() & document.keys():
+        hints = typing.get_type_hints(sections[name])
+        problems += _difference(document[name], hints, where=f"parameter of {name}")
+        values: dict[str, Any] = {}
+        for key in hints.keys() & document[name].keys():
+            try:
+                values[key] = _entry(document[name][key], hints[key], where=f"{name}.{key}")
+            except ConfigError as error:
+                problems.append(str(error))
+        if len(values) == len(hints):
+            read[name] = sections[name](**values)
+    if problems:
+        raise ConfigError(f"{file.name} cannot be used:\n  " + "\n  ".join(sorted(problems)))
+    return Parameters(**read)
+
+
+@cache
+def default_parameters() -> Parameters:
+    """The shipped parameters."""
+    return load_parameters()
+
+
+def _difference(found: Mapping[str, Any], expected: Mapping[str, Any], *, where: str) -> list[str]:
+    unknown = [str(UnknownNameError(where, name, expected)) for name in found if name not in expected]
+    return unknown + [f"{where} '{name}' is missing" for name in expected if name not in found]
+
+
+def _entry(entry: Any, hint: Any, *, where: str) -> Any:
+    if not isinstance(entry, dict) or set(entry) != {"value", "unit", "source"}:
+        raise ConfigError(f"{where} must be written as {{ value, unit, source }} and nothing else")
+    if not (entry["unit"] and entry["source"]):
+        raise ConfigError(f"{where} needs a unit and a source (or the word 'assumed')")
+    return _typed(entry["value"], hint, where=where)
+
+
+def _typed(value: Any, hint: Any, *, where: str) -> Any:
+    """`value` as the type of its parameter; a whole number may stand for a float, nothing else is converted."""
+    if isinstance(hint, types.GenericAlias):
+        if not isinstance(value, list | tuple) or not value:
+            raise ConfigError(f"{where} is {value!r}; expected a list")
+        return tuple(_typed(item, hint.__args__[0], where=where) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{where} is {value!r}; expected {hint.__name__}")
+    return value

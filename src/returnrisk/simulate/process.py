@@ -1,0 +1,94 @@
+"""One month of the county: `step` changes the state and returns what the offices put on file because of it.
+
+    weather, markets → births, deaths, school → illness and bills → jobs → entitlements → measures → income → monitoring → records
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from returnrisk.simulate.earnings import earn
+from returnrisk.simulate.health import fall_ill
+from returnrisk.simulate.life import live
+from returnrisk.simulate.month import Month
+from returnrisk.simulate.parameters import Parameters
+from returnrisk.simulate.programmes import entitle
+from returnrisk.simulate.records import MonthRecords, Photograph, deliveries, file_ledger, month_truth, photograph
+from returnrisk.simulate.state import SIGNS, CountyState, Floats, Item
+from returnrisk.simulate.watch import help_out, identify, note_shocks
+from returnrisk.simulate.weather import strike
+from returnrisk.simulate.work import change_jobs
+
+_NOT_COUNTABLE = [Item.DIBAO, Item.PENSION, Item.DISABILITY, Item.RELIEF]
+
+
+def step(state: CountyState, rng: np.random.Generator, parameters: Parameters, *, deciding: bool = True) -> MonthRecords:
+    """Let the county live through `state.month`.
+
+    Parameters
+    ----------
+    state
+        Changed in place; take `state.copy()` first to branch.
+    rng
+        All randomness of the month. The same state and generator give the same month.
+    parameters
+        See `parameters.toml`.
+    deciding
+        Whether offices decide on 低保, monitoring and measures; False only in the first year of the burn-in, when no year of
+        income is known yet.
+
+    Returns
+    -------
+    MonthRecords
+        What was put on file, each row with the day it was recorded.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> from returnrisk.simulate import default_parameters, initial_state, month_rng
+    >>> state = initial_state(n_households=200, start=dt.date(2020, 1, 1), seed=1)
+    >>> records = step(state, month_rng(1, state.month), default_parameters())
+    >>> records.ledger.items.shape[1], len(records.truth.members)
+    (17, 200)
+    """
+    month = Month.of(state, rng, parameters)
+    before = photograph(month)
+    strike(month)
+    live(month)
+    claims = fall_ill(month)
+    change_jobs(month)
+    entitle(month, deciding=deciding)
+    support = help_out(month) if deciding else None
+    income = earn(month)
+    _remember(month, income)
+    note_shocks(month)
+    monitoring = identify(month) if deciding else None
+    records = _on_file(month, before, income)
+    records.claims, records.support, records.monitoring = claims, support, monitoring
+    state.month += 1
+    return records
+
+
+def _remember(month: Month, income: Floats) -> None:
+    """Put the month into the twelve-month memories."""
+    households = month.state.households
+    countable = SIGNS.copy()
+    countable[_NOT_COUNTABLE] = 0.0
+    households.net12[:, month.calendar] = income @ SIGNS
+    households.countable12[:, month.calendar] = income @ countable
+
+
+def _on_file(month: Month, before: Photograph, income: Floats) -> MonthRecords:
+    after = photograph(month)
+    never = month.chance(month.parameters.reporting.p_township_missing, len(month.state.identified))
+    return MonthRecords(
+        month=month.state.month,
+        member=before.changed_members(month, after),
+        roster=before.changed_roster(month, after),
+        household=before.changed_households(month, after),
+        identity=before.changed_heads(month, after),
+        subsidy=before.changed_subsidies(month, after),
+        ledger=file_ledger(month, income, never=never),
+        delivery=deliveries(month, never=never),
+        truth=month_truth(month),
+    )

@@ -1,0 +1,354 @@
+"""What the county is at the end of a month: everything that the next month depends on, in flat arrays, copyable and saveable.
+
+Months are counted `year * 12 + month - 1`; days are days since 1970-01-01; money is CNY.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import os
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from returnrisk.errors import StoreError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+STATE_SCHEMA = 1
+"""Raised when a field of the state changes; an older file is refused."""
+
+
+class Work(IntEnum):
+    """What a person does for a living; the numbers index `EMPLOYMENT`."""
+
+    INACTIVE = 0
+    FARMING = 1
+    INFORMAL = 2
+    FORMAL = 3
+    POST = 4
+    SELF = 5
+    UNEMPLOYED = 6
+
+
+class Item(IntEnum):
+    """Columns of the wide ledger."""
+
+    CROPS = 0
+    CROPS_COST = 1
+    LIVESTOCK = 2
+    LIVESTOCK_COST = 3
+    BUSINESS = 4
+    BUSINESS_COST = 5
+    MIGRANT = 6
+    LOCAL = 7
+    POST = 8
+    RENT = 9
+    DIVIDEND = 10
+    DIBAO = 11
+    PENSION = 12
+    POLICY = 13
+    DISABILITY = 14
+    RELIEF = 15
+    REMITTANCE = 16
+
+
+class Programme(IntEnum):
+    """Columns of the subsidy matrix, in the contract's order."""
+
+    DIBAO = 0
+    PENSION = 1
+    DISABILITY_LIVING = 2
+    DISABILITY_CARE = 3
+    FARM_SUPPORT = 4
+    ECOLOGY = 5
+    TRANSPORT = 6
+
+
+class Measure(IntEnum):
+    """Columns of the support matrices, in the contract's order."""
+
+    INDUSTRY = 0
+    JOB = 1
+    PUBLIC_POST = 2
+    MICRO_CREDIT = 3
+    MEDICAL_AID = 4
+    TEMPORARY_RELIEF = 5
+    SCHOOL_AID = 6
+    HOUSING = 7
+    SAFETY_NET = 8
+    SKILLS = 9
+
+
+class Shock(IntEnum):
+    """What hit a household; the numbers index the truth frame's columns."""
+
+    ILLNESS = 0
+    DISABILITY = 1
+    JOB_LOSS = 2
+    WEATHER = 3
+    HERD = 4
+    DEATH = 5
+    DIBAO_LOST = 6
+    REMITTANCE_LOST = 7
+    BUSINESS_FAILED = 8
+
+
+COSTS = np.array([Item.CROPS_COST, Item.LIVESTOCK_COST, Item.BUSINESS_COST])
+SIGNS = np.where(np.isin(np.arange(len(Item)), COSTS), -1.0, 1.0)
+"""Factor of each ledger column in net income."""
+
+RELATIONS = ("head", "spouse", "child", "parent", "grandchild", "other")
+SEXES = ("female", "male")
+EDUCATIONS = ("none", "primary", "lower_secondary", "upper_secondary", "tertiary")
+LABOURS = ("none", "weak", "full")
+EMPLOYMENT = ("inactive", "farming", "employee_informal", "employee_formal", "public_post", "self_employed", "unemployed")
+HEALTHS = ("healthy", "chronic", "serious")
+GROUPS = ("majority", "minority")
+HOUSING = ("A", "B", "C", "D")
+PROGRAMMES = ("dibao", "pension", "disability_living", "disability_care", "farm_support", "ecology", "transport")
+MEASURES = (
+    "industry",
+    "job",
+    "public_post",
+    "micro_credit",
+    "medical_aid",
+    "temporary_relief",
+    "school_aid",
+    "housing",
+    "safety_net",
+    "skills",
+)
+CATEGORIES = ("unstable", "marginal", "sudden")
+RISK_TYPES = ("illness", "disability", "schooling", "disaster", "job_loss", "industry", "other")
+CHANNELS = ("self_report", "cadre", "department", "complaint")
+CLAIM_KINDS = ("inpatient", "outpatient_chronic", "outpatient")
+
+
+@dataclass(slots=True)
+class Arrays:
+    """Equally long arrays, one per field."""
+
+    def copy(self) -> Self:
+        """An independent copy."""
+        return type(self)(**{name: array.copy() for name, array in self.items()})
+
+    def items(self) -> list[tuple[str, NDArray[Any]]]:
+        """Field names and arrays."""
+        return [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)]
+
+
+@dataclass(slots=True)
+class Villages(Arrays):
+    """One entry per village."""
+
+    code: Ints
+    township: Ints
+    poverty: Bools
+    key: Bools
+    resettlement: Bools
+    remote: Bools
+    minority: Bools
+    prosperity: Floats
+    crop_damage: Floats
+    flood_damage: Floats
+    herd_damage: Floats
+
+
+@dataclass(slots=True)
+class Households(Arrays):
+    """One entry per household; matrices have one row per household."""
+
+    village: Ints
+    ex_poor: Bools
+    registered_day: Ints
+    resettled: Bools
+    housing: Ints
+    water_safe: Bools
+    flood_prone: Bools
+    rooms: Ints
+    land_mu: Floats
+    minority: Bools
+    commercial_cover: Bools
+    ability: Floats
+    noise: Floats  # operating, wage, remittance
+    herd: Bools
+    remittance: Bools
+    subsidies: Floats  # CNY a month by Programme
+    net12: Floats  # net income of the last twelve months, one column per calendar month
+    countable12: Floats  # the same without dibao, pension and disability subsidies
+    out_of_pocket: Floats  # fading sum, CNY
+    shock_month: Ints
+    shock_kind: Ints
+    monitored: Bools
+    monitored_day: Ints
+    monitored_recorded: Ints  # day of the last row on file
+    category: Ints
+    risk_type: Ints
+    channel: Ints
+    support_left: Ints  # months by Measure; 0 not running
+    support_day: Ints
+    support_delivered: Bools
+    support_recorded: Ints
+    recorded: Ints
+    identity_recorded: Ints
+
+
+@dataclass(slots=True)
+class Persons(Arrays):
+    """One entry per person who ever belonged to a household."""
+
+    household: Ints
+    present: Bools
+    relation: Ints
+    male: Bools
+    born_day: Ints
+    education: Ints
+    in_school: Bools
+    work: Ints
+    away: Bools
+    skill: Floats
+    months_out: Ints  # months without work
+    carer_left: Ints  # months of caring still to come
+    chronic: Bools
+    ill_left: Ints  # months of serious illness still to come
+    disability: Ints
+    cover: Bools
+    own_in_scope: Floats  # in-scope cost left to the person this calendar year
+    joined_day: Ints  # -1: there from the start
+    member_recorded: Ints  # day of the last row on file
+    roster_recorded: Ints
+
+    def append(self, more: Persons) -> None:
+        """Add persons at the end; indices of the others stay."""
+        for name, array in more.items():
+            setattr(self, name, np.concatenate([getattr(self, name), array]))
+
+
+@dataclass(slots=True)
+class CountyState:
+    """The county at the end of month `month - 1`: `month` is the next one to be simulated.
+
+    `market` holds the labour market's and the livestock price's deviation (log points); `identified` the new monitored households
+    of the calendar year by township; `n_claims` numbers claims.
+    """
+
+    month: int
+    n_claims: int
+    market: Floats
+    identified: Ints
+    villages: Villages
+    households: Households
+    persons: Persons
+
+    def copy(self) -> CountyState:
+        """An independent copy: stepping one leaves the other as it was."""
+        return CountyState(
+            month=self.month,
+            n_claims=self.n_claims,
+            market=self.market.copy(),
+            identified=self.identified.copy(),
+            villages=self.villages.copy(),
+            households=self.households.copy(),
+            persons=self.persons.copy(),
+        )
+
+    @property
+    def n_households(self) -> int:
+        """Number of households (constant)."""
+        return len(self.households.village)
+
+    def save(self, path: Path) -> None:
+        """Write the state as one npz file of plain arrays (no pickle); an existing file is replaced in one step."""
+        arrays: dict[str, Any] = {
+            "schema": np.array(STATE_SCHEMA),
+            "month": np.array(self.month),
+            "n_claims": np.array(self.n_claims),
+            "market": self.market,
+            "identified": self.identified,
+        }
+        for part in ("villages", "households", "persons"):
+            arrays |= {f"{part}.{name}": array for name, array in getattr(self, part).items()}
+        temporary = path.with_name(path.name + ".tmp")
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        os.replace(temporary, path)  # noqa: PTH105 (the atomic one)
+
+
+def load_state(path: Path) -> CountyState:
+    """Read a state written by `CountyState.save`.
+
+    Raises
+    ------
+    StoreError
+        The file is of another schema, or lacks a part.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    if int(arrays.get("schema", -1)) != STATE_SCHEMA:
+        raise StoreError(f"{path.name} holds a state of schema {arrays.get('schema')}; expected {STATE_SCHEMA}: simulate anew")
+
+    def part(kind: type[Any], prefix: str) -> Any:
+        names = [f.name for f in dataclasses.fields(kind)]
+        if missing := [n for n in names if f"{prefix}.{n}" not in arrays]:
+            raise StoreError(f"{path.name} lacks {', '.join(missing)} of {prefix}: simulate anew")
+        return kind(**{name: arrays[f"{prefix}.{name}"] for name in names})
+
+    return CountyState(
+        month=int(arrays["month"]),
+        n_claims=int(arrays["n_claims"]),
+        market=arrays["market"],
+        identified=arrays["identified"],
+        villages=part(Villages, "villages"),
+        households=part(Households, "households"),
+        persons=part(Persons, "persons"),
+    )
+
+
+def month_number(day: dt.date) -> int:
+    """Month of `day` as a number.
+
+    Examples
+    --------
+    >>> month_number(dt.date(2019, 10, 1))
+    24237
+    """
+    return day.year * 12 + day.month - 1
+
+
+def first_day(month: int) -> int:
+    """First day of a month, in days since 1970-01-01.
+
+    Examples
+    --------
+    >>> first_day(month_number(dt.date(1970, 2, 1)))
+    31
+    """
+    return dt.date(month // 12, month % 12 + 1, 1).toordinal() - dt.date(1970, 1, 1).toordinal()
+
+
+def last_day(month: int) -> int:
+    """Last day of a month, in days since 1970-01-01."""
+    return first_day(month + 1) - 1
+
+
+def as_date(day: int) -> dt.date:
+    """A day number as a date."""
+    return dt.date(1970, 1, 1) + dt.timedelta(days=int(day))
+
+
+def ages(born_day: Ints, month: int) -> Ints:
+    """Completed years at the first day of a month."""
+    return ((first_day(month) - born_day) // 365.2425).astype(np.int64)
+
+
+def uniform_days(rng: np.random.Generator, bounds: tuple[int, ...], size: int) -> Ints:
+    """Whole days, both bounds included."""
+    return rng.integers(bounds[0], bounds[1] + 1, size)

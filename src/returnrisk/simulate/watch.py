@@ -1,0 +1,213 @@
+"""Monitoring: who is identified (noisy, partly by quota), who is closed, and what help they get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from returnrisk.simulate.month import Month, labour_capacity
+from returnrisk.simulate.programmes import noticed_less
+from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Shock, Work
+
+UNSTABLE, MARGINAL, SUDDEN = range(3)
+RISK_OF_SHOCK = np.array([0, 1, 4, 3, 5, 6, 6, 6, 5])
+"""Risk type (illness, disability, schooling, disaster, job_loss, industry, other) that each `Shock` is filed under."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringRows:
+    """Identifications and eliminations as filed; `eliminated` is -1 while open."""
+
+    household: Ints
+    identified: Ints
+    category: Ints
+    risk_type: Ints
+    channel: Ints
+    eliminated: Ints
+    recorded: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class SupportRows:
+    """Measures as filed; `ended` is -1 while running."""
+
+    household: Ints
+    measure: Ints
+    started: Ints
+    delivered: Bools
+    ended: Ints
+    recorded: Ints
+
+
+def income_per_head(month: Month) -> Floats:
+    """Net income of the last twelve months a head, CNY."""
+    return np.asarray(month.state.households.net12.sum(axis=1) / month.members())
+
+
+def note_shocks(month: Month) -> None:
+    """Remember the month and kind of each household's latest shock."""
+    households = month.state.households
+    hit = month.shocks.any(axis=1)
+    households.shock_month[hit] = month.state.month
+    households.shock_kind[hit] = month.shocks[hit].argmax(axis=1)
+
+
+def recently_hit(month: Month) -> Bools:
+    """Hit by something within half a year."""
+    return np.asarray(month.state.month - month.state.households.shock_month <= 6)
+
+
+def identify(month: Month) -> MonitoringRows:
+    """New monitored households of the month, and those whose risk is closed."""
+    new = _identified(month)
+    closed = _closed(month)
+    households = month.state.households
+    if month.calendar == 0:
+        month.state.identified[:] = 0
+    month.state.identified += np.bincount(month.state.villages.township[households.village[new]], minlength=len(month.state.identified))
+    days = month.event_days(len(new))
+    sudden = (income_per_head(month)[new] >= month.parameters.monitoring.near_line * month.line) & recently_hit(month)[new]
+    households.monitored[new] = True
+    households.monitored_day[new] = days
+    households.category[new] = np.select([sudden, households.ex_poor[new]], [SUDDEN, UNSTABLE], MARGINAL)
+    households.risk_type[new] = np.where(recently_hit(month)[new], RISK_OF_SHOCK[households.shock_kind[new]], 6)
+    households.channel[new] = month.rng.choice(4, len(new), p=month.parameters.monitoring.channel_shares)
+    households.monitored[closed] = False
+    who = np.concatenate([new, closed])
+    ended = np.concatenate([np.full(len(new), -1), month.event_days(len(closed))])
+    recorded = month.recorded(np.where(ended >= 0, ended, households.monitored_day[who]), households.monitored_recorded[who])
+    households.monitored_recorded[who] = recorded
+    return MonitoringRows(
+        household=who,
+        identified=households.monitored_day[who],
+        category=households.category[who],
+        risk_type=households.risk_type[who],
+        channel=households.channel[who],
+        eliminated=ended,
+        recorded=recorded,
+    )
+
+
+def _identified(month: Month) -> Ints:
+    households, p = month.state.households, month.parameters.monitoring
+    ratio, hit = income_per_head(month) / month.line, recently_hit(month)
+    sudden = hit & (households.out_of_pocket > p.sudden_out_of_pocket)
+    chance = np.select(
+        [ratio < 1, hit & (ratio < p.near_line), sudden], [p.p_below_line_month, p.p_near_and_shock_month, p.p_sudden_month], p.p_other_month
+    )
+    chance = chance * np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
+    chance = chance * np.where(households.ex_poor, p.ex_poor_factor, 1.0)
+    township = month.state.villages.township[households.village]
+    quota = p.quota_year * np.bincount(township, minlength=len(month.state.identified))
+    over = (month.state.identified >= quota)[township] & (month.calendar > 0)
+    return np.flatnonzero(~households.monitored & month.chance(chance * np.where(over, p.over_quota_factor, 1.0)))
+
+
+def _closed(month: Month) -> Ints:
+    """Stable above the line for long enough, and never a household without labour."""
+    households, p = month.state.households, month.parameters.monitoring
+    labour = month.per_household(labour_capacity(month) > 0) > 0
+    long = month.first_day - households.monitored_day > 30 * p.stable_months
+    stable = income_per_head(month) >= p.stable_above * month.line
+    may = households.monitored & labour & long & stable & ~recently_hit(month)
+    return np.flatnonzero(may & month.chance(p.p_exit_month, len(may)))
+
+
+def help_out(month: Month) -> SupportRows:
+    """End, deliver and start measures; new ones work from next month."""
+    households = month.state.households
+    ended = _end(month)
+    late = (households.support_left > 0) & ~households.support_delivered
+    late &= month.rng.random(late.shape) < month.parameters.support.p_delivered_later_month
+    households.support_delivered |= late
+    started = _start(month, ended) if month.parameters.support.targeted else np.zeros_like(late)
+    event = ended | late | started
+    household, measure = np.nonzero(event)
+    days = month.event_days(len(household))
+    households.support_day[started] = days[started[household, measure]]
+    recorded = month.recorded(days, np.where(started, -1, households.support_recorded)[household, measure])
+    households.support_recorded[household, measure] = recorded
+    return SupportRows(
+        household=household,
+        measure=measure,
+        started=households.support_day[household, measure],
+        delivered=households.support_delivered[household, measure],
+        ended=np.where(ended[household, measure], days, -1),
+        recorded=recorded,
+    )
+
+
+def _end(month: Month) -> Bools:
+    households, persons = month.state.households, month.state.persons
+    running = households.support_left > 0
+    households.support_left -= running
+    fails = running[:, Measure.INDUSTRY] & month.chance(month.parameters.support.industry_fails_month, len(running))
+    households.support_left[fails, Measure.INDUSTRY] = 0
+    month.hit(Shock.BUSINESS_FAILED, fails)
+    ended = running & (households.support_left == 0)
+    posts = ended[:, Measure.PUBLIC_POST]
+    persons.work[(persons.work == Work.POST) & posts[persons.household]] = Work.FARMING
+    return np.asarray(ended)
+
+
+def _start(month: Month, ended: Bools) -> Bools:
+    """Who gets which new measure: the more a household looks at risk, the likelier."""
+    households, p = month.state.households, month.parameters.support
+    low = income_per_head(month) < month.parameters.monitoring.near_line * month.line
+    chance = np.select(
+        [households.monitored, recently_hit(month), low & households.ex_poor, low, households.ex_poor],
+        [p.p_monitored_month, p.p_shock_month, p.p_low_ex_poor_month, p.p_low_general_month, p.p_ex_poor_month],
+        0.0,
+    )
+    seen = np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
+    offered = month.chance(chance * seen)
+    weights = _fitting(month) * ((households.support_left == 0) & ~ended)
+    total = weights.sum(axis=1)
+    draw = month.rng.random(len(total)) * total
+    picked = (np.cumsum(weights, axis=1) <= draw[:, None]).sum(axis=1)
+    chosen = np.flatnonzero(offered & (total > 0))
+    started = np.zeros(weights.shape, dtype=bool)
+    started[chosen, np.minimum(picked[chosen], weights.shape[1] - 1)] = True
+    households.support_left[started] = np.broadcast_to(np.array(p.months), weights.shape)[started]
+    households.support_delivered[started] = month.chance(p.p_delivered, int(started.sum()))
+    _take_posts(month, started[:, Measure.PUBLIC_POST])
+    relief = started[:, Measure.TEMPORARY_RELIEF]
+    month.relief += relief * p.relief_head * month.members() * month.price
+    households.support_delivered[relief, Measure.TEMPORARY_RELIEF] = True
+    households.housing[started[:, Measure.HOUSING]] = 1
+    return started
+
+
+def _fitting(month: Month) -> Floats:
+    """Weight of each measure for each household: jobs where somebody can work, a safety net where nobody can."""
+    persons, households, capacity = month.state.persons, month.state.households, labour_capacity(month)
+    at_home = persons.present & ~persons.away & (month.ages() < 68)
+    idle = month.per_household((persons.work == Work.UNEMPLOYED) & at_home) > 0
+    hands = month.per_household((persons.work == Work.FARMING) & (capacity > 0) & at_home) > 0
+    labour = month.per_household(capacity > 0) > 0
+    ill = month.per_household(persons.ill_left > 0) > 0
+    student = month.per_household(persons.in_school) > 0
+    low = income_per_head(month) < month.line
+    weights = np.zeros((len(idle), len(Measure)))
+    weights[:, Measure.INDUSTRY] = 2.0 * hands
+    weights[:, Measure.JOB] = 3.0 * idle + 0.5 * hands
+    weights[:, Measure.PUBLIC_POST] = 2.0 * hands
+    weights[:, Measure.MICRO_CREDIT] = 0.6 * labour
+    weights[:, Measure.MEDICAL_AID] = 2.0 * ill
+    weights[:, Measure.TEMPORARY_RELIEF] = 0.3 + 1.0 * ill + 0.7 * low
+    weights[:, Measure.SCHOOL_AID] = 0.6 * student
+    weights[:, Measure.HOUSING] = 2.0 * (households.housing >= 2)
+    weights[:, Measure.SAFETY_NET] = 2.0 * ~labour + 0.8 * low
+    weights[:, Measure.SKILLS] = 0.6 * labour
+    return weights
+
+
+def _take_posts(month: Month, households: Bools) -> None:
+    """The youngest able farming member takes the public post."""
+    persons = month.state.persons
+    may = persons.present & ~persons.away & (persons.work == Work.FARMING) & (labour_capacity(month) > 0) & (month.ages() < 68)
+    candidates = np.flatnonzero(may & households[persons.household])
+    order = candidates[np.lexsort((candidates, -persons.born_day[candidates], persons.household[candidates]))]
+    _, first = np.unique(persons.household[order], return_index=True)
+    persons.work[order[first]] = Work.POST

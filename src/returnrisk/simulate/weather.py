@@ -1,0 +1,71 @@
+"""What neighbours share: drought, flood, animal disease, the labour market and the price of livestock."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from returnrisk.simulate.month import Month
+from returnrisk.simulate.state import Shock
+
+
+def strike(month: Month) -> None:
+    """Everything of this module, in order."""
+    _markets(month)
+    _recover(month)
+    _drought(month)
+    _flood(month)
+    _disease(month)
+    _noise(month)
+
+
+def _markets(month: Month) -> None:
+    persistence = np.array([month.parameters.work.market_persistence, month.parameters.farm.price_persistence])
+    sd = np.array([month.parameters.work.market_sd, month.parameters.farm.price_sd])
+    innovation = sd * np.sqrt(1 - persistence**2) * month.rng.standard_normal(2)
+    month.state.market[:] = persistence * month.state.market + innovation
+
+
+def _recover(month: Month) -> None:
+    villages = month.state.villages
+    villages.herd_damage *= 1 - month.parameters.weather.herd_recovers_month
+    if month.calendar == 1:  # the new year's crop starts whole
+        villages.crop_damage[:] = 0.0
+        villages.flood_damage[:] = 0.0
+
+
+def _drought(month: Month) -> None:
+    villages, p = month.state.villages, month.parameters.weather
+    n, n_townships = len(villages.code), len(month.state.identified)
+    draw, townships = month.rng.random(), month.chance(p.p_township_hit, n_townships)
+    hit = townships[villages.township] & month.chance(p.p_village_hit, n)
+    damage = month.rng.uniform(*p.drought_damage, n)
+    if 4 <= month.calendar <= 7 and draw < p.p_drought_month:
+        villages.crop_damage[hit] = np.maximum(villages.crop_damage[hit], damage[hit])
+        month.hit(Shock.WEATHER, hit[month.state.households.village])
+
+
+def _flood(month: Month) -> None:
+    villages, p = month.state.villages, month.parameters.weather
+    n = len(villages.code)
+    hit = month.chance(p.p_flood_month, n)
+    damage = month.rng.uniform(*p.flood_damage, n)
+    if 5 <= month.calendar <= 8:
+        villages.flood_damage[hit] = np.maximum(villages.flood_damage[hit], damage[hit])
+        month.hit(Shock.WEATHER, hit[month.state.households.village])
+
+
+def _disease(month: Month) -> None:
+    villages, households, p = month.state.villages, month.state.households, month.parameters.weather
+    n = len(villages.code)
+    hit = month.chance(p.p_animal_disease_month, n)
+    damage = month.rng.uniform(*p.disease_damage, n)
+    villages.herd_damage[hit] = np.maximum(villages.herd_damage[hit], damage[hit])
+    month.hit(Shock.HERD, hit[households.village] & households.herd)
+
+
+def _noise(month: Month) -> None:
+    """Slow AR(1) deviations of operating, wage and remittance income, one of each per household."""
+    p, noise = month.parameters.noise, month.state.households.noise
+    sd = np.array([p.sd_operating, p.sd_wage, p.sd_remittance])
+    noise *= p.persistence
+    noise += sd * np.sqrt(1 - p.persistence**2) * month.rng.standard_normal(noise.shape)

@@ -1,0 +1,137 @@
+"""As-of views: every table as it was known on a day. Nothing else in this package makes one.
+
+A row is visible while `recorded_on <= day < superseded_on`. A late entry is invisible until recorded; a correction never changes
+what an earlier day saw; a future date inside a recorded row (a due date) is visible, because it was known.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from returnrisk.contracts import Contract, load_contracts
+from returnrisk.errors import StoreError, UnknownNameError
+from returnrisk.store.tables import Manifest, read_manifest, verify_files
+from returnrisk.timeline import last_closed_month_end
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+
+def connect(*, memory_limit: str | None = None, threads: int | None = None) -> Any:
+    """An in-memory DuckDB behind Ibis; it spills to disk and needs no server."""
+    import ibis
+
+    options: dict[str, Any] = {}
+    if memory_limit:
+        options["memory_limit"] = memory_limit
+    if threads:
+        options["threads"] = threads
+    con = ibis.duckdb.connect(**options)
+    con.raw_sql("SET enable_progress_bar = false")
+    return con
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An opened store. `as_of(day)` is the only way to read it; `identity()` is for rendering a list."""
+
+    con: Any
+    manifest: Manifest
+    contracts: Mapping[str, Contract]
+    _tables: Mapping[str, Any]
+
+    def as_of(self, day: dt.date) -> View:
+        """Every table as it was known at the end of `day`."""
+        return View(store=self, day=day)
+
+    def delay_days(self, table: str) -> int:
+        """Declared reporting delay of a table, in days."""
+        stored = self.manifest.tables.get(table)
+        return stored.delay_days if stored else self.contracts[table].delay_days
+
+    def identity(self, day: dt.date) -> ir.Table | None:
+        """Restricted: names, telephones, addresses as known on `day`, or None when none were delivered."""
+        return _known(self._tables["identity"], day) if "identity" in self._tables else None
+
+    def last_recorded_on(self) -> dt.date:
+        """Latest recording day of any row: the last day a view can add to."""
+        days = [t.recorded_on.max().execute() for n, t in sorted(self._tables.items()) if n != "identity"]
+        known: list[dt.date] = [d.date() if hasattr(d, "date") else d for d in days if d is not None and d == d]  # noqa: PLR0124 (NaT)
+        if not known:
+            raise StoreError("the store holds no rows")
+        return max(known)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The store as known at the end of `day`."""
+
+    store: Store
+    day: dt.date
+    _seen: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def table(self, name: str) -> ir.Table:
+        """Canonical table `name` as known on the day: contract columns, one version per key.
+
+        A table no office has ever delivered is an empty one (see `has`): absence of rows never means zero by itself.
+
+        Raises
+        ------
+        UnknownNameError
+            No contract describes `name`, or it is restricted.
+        """
+        contracts = self.store.contracts
+        if name not in contracts or contracts[name].restricted:
+            raise UnknownNameError("table", name, [n for n, c in contracts.items() if not c.restricted])
+        if name not in self._seen:
+            # a named view of the engine: expressions built on it stay small, and small expressions compile fast
+            rows = _known(self.store._tables[name], self.day)  # noqa: SLF001 (same module, same floor)
+            self._seen[name] = self.store.con.create_view(f"{name}_as_of_{self.day:%Y%m%d}", rows, overwrite=True)
+        return self._seen[name]
+
+    def has(self, name: str) -> bool:
+        """Whether the store holds table `name` at all, on any day."""
+        return name in self.store.manifest.tables and self.store.manifest.tables[name].n_rows > 0
+
+    def last_closed_on(self, table: str) -> dt.date:
+        """Latest month end whose records of `table` were due by the day."""
+        return last_closed_month_end(self.day, delay_days=self.store.delay_days(table))
+
+
+def _known(table: ir.Table, day: dt.date) -> ir.Table:
+    import ibis
+
+    on = ibis.literal(day)
+    visible = table.filter((table.recorded_on <= on) & (table.superseded_on.isnull() | (table.superseded_on > on)))
+    return visible.drop("superseded_on")
+
+
+def open_store(
+    folder: Path, *, con: Any | None = None, contracts: Mapping[str, Contract] | None = None, verify: bool = True
+) -> Store:
+    """Open the store in `folder`.
+
+    Raises
+    ------
+    StoreError
+        There is none, it is of another schema, or a file is missing or changed.
+    """
+    import ibis
+
+    manifest = read_manifest(folder)
+    if verify:
+        verify_files(folder, manifest)
+    known = contracts or load_contracts()
+    engine = con or connect()
+    tables: dict[str, Any] = {}
+    for name, contract in known.items():
+        if name in manifest.tables:
+            tables[name] = engine.read_parquet(folder / manifest.tables[name].file, table_name=f"stored_{name}")
+        elif not contract.restricted:
+            schema = {f.name: f.type for f in contract.fields} | {"recorded_declared": "boolean", "superseded_on": "date"}
+            tables[name] = engine.create_table(f"absent_{name}", schema=ibis.schema(schema), temp=True, overwrite=True)
+    return Store(con=engine, manifest=manifest, contracts=known, _tables=tables)
