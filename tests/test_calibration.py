@@ -133,6 +133,8 @@ def test_sigmoid_needs_an_overlap_unless_smoothed():
     x, y = np.arange(20.0), np.arange(20) >= 12
     with pytest.raises(NotEnoughDataError, match="separates the classes"):
         SigmoidCalibration.fit(x, y)
+    with pytest.raises(NotEnoughDataError, match="separates the classes"):
+        SigmoidCalibration.fit(-x, y)
     with pytest.raises(NotEnoughDataError, match="constant"):
         SigmoidCalibration.fit(np.zeros(20), y)
     smoothed = SigmoidCalibration.fit(x, y, smooth_targets=True)

@@ -278,10 +278,10 @@ def test_nothing_to_split_on_gives_the_base_rate():
         assert restored.decision_function(X).tobytes() == learner.decision_function(X).tobytes()
 
 
-def test_no_rows_to_predict_is_said(data):
-    learner = LightGBMRisk(feature_names=NAMES, n_estimators=3).fit(*data)
-    with pytest.raises(DataError, match="no rows"):
-        learner.decision_function(np.empty((0, 6)))
+def test_nobody_to_score_is_an_empty_answer(fitted):
+    assert fitted.predict_proba(np.empty((0, 6))).shape == (0, 2)
+    if isinstance(fitted, LightGBMRisk):
+        assert fitted.contributions(np.empty((0, 6))).shape == (0, 7)
 
 
 # -- logistic regression ----------------------------------------------------------------------------------------------------------
@@ -318,8 +318,7 @@ def test_logistic_preprocessing(data):
     assert moved(4, 99.0) == learner.decision_function(row)[0]
     assert moved(1, np.nan) == moved(1, np.median(X[:, 1]))
     assert moved(0, 1e9) == moved(0, np.nanpercentile(X[:, 0], 99.5))
-    low, high = np.nanpercentile(X[:, 5], [0.5, 99.5])
-    filled = moved(5, np.median(np.clip(X[~np.isnan(X[:, 5]), 5], low, high)))
+    filled = moved(5, np.nanmedian(np.clip(X[:, 5], *np.nanpercentile(X[:, 5], [0.5, 99.5]))))
     says_missing = next(t for t in learner.terms_ if t.is_missing and t.column == 5)
     assert moved(5, np.nan) == pytest.approx(filled + says_missing.coefficient / says_missing.scale, abs=1e-12)
 

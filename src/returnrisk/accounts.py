@@ -46,7 +46,11 @@ def population(view: View, ends: Sequence[dt.date]) -> ir.Table:
     days = ibis.memtable([{"ending_on": end} for end in sorted(set(ends))], schema={"ending_on": "date"})
     spells = view.table("household_roster").select("person_id", "household_id", "joined_on", "left_on")
     present = spells.join(
-        days, [spells.joined_on <= days.ending_on, spells.left_on.isnull() | (spells.left_on >= days.ending_on)]
+        days,
+        [
+            spells.joined_on.isnull() | (spells.joined_on <= days.ending_on),
+            spells.left_on.isnull() | (spells.left_on >= days.ending_on),
+        ],
     )
     counted = present.group_by("household_id", "ending_on").agg(n_members=present.person_id.nunique())
     homes = view.table("household").select("household_id", "village_code")

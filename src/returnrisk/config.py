@@ -121,12 +121,13 @@ class VisitsSpec:
 class ProjectConfig:
     """`returnrisk.toml` of a user's folder.
 
-    `delay_days` overrides a contract's declared reporting delay, by table.
+    `delay_days` overrides a contract's declared reporting delay, by table; `synthetic` marks a simulated county.
     """
 
     schema: int = CONFIG_SCHEMA
     county_zh: str = ""
     county_en: str = ""
+    synthetic: bool = False
     key_file: str = "pseudonym.key"
     model: str = "fall-12m"
     seed: int = 0
@@ -198,7 +199,9 @@ def parse_model_spec(content: Mapping[str, Any], *, where: str = "model specific
     if not 1 <= outcome.horizon_months <= 60:
         raise ConfigError(f"{where}.outcome.horizon_months is {outcome.horizon_months}; expected 1 to 60")
     if outcome.window.kind == "trailing" and outcome.min_months > outcome.window.months:
-        raise ConfigError(f"{where}.outcome.min_months is {outcome.min_months}, more than the window's {outcome.window.months} months")
+        raise ConfigError(
+            f"{where}.outcome.min_months is {outcome.min_months}, more than the window's {outcome.window.months} months"
+        )
     if not 0 < spec.evaluation.capacity < 1:
         raise ConfigError(f"{where}.evaluation.capacity is {spec.evaluation.capacity}; expected a share between 0 and 1")
     return spec
@@ -239,7 +242,9 @@ def load_project_config(path: Path) -> ProjectConfig:
         It is missing, not TOML, of another schema, or has a wrong key or value.
     """
     if not path.is_file():
-        raise ConfigError(f"no {path.name} in {path.parent.name or '.'}: run `returnrisk init` there, or name the folder with --project")
+        raise ConfigError(
+            f"no {path.name} in {path.parent.name or '.'}: run `returnrisk init` there, or name the folder with --project"
+        )
     content = _read_toml(path)
     _refuse_schema(content.get("schema"), where=path.name)
     return _build(ProjectConfig, content, where=path.name)

@@ -173,7 +173,7 @@ def matured(day: dt.date, *, known_on: dt.date, horizon_months: int, delay_days:
     return add_months(day, horizon_months) + dt.timedelta(days=delay_days) <= known_on
 
 
-def temporal_split(  # noqa: PLR0913 (every one is a date or a count that a user may set)
+def temporal_split(
     days: list[dt.date],
     *,
     known_on: dt.date,

@@ -74,7 +74,9 @@ class Evaluation:
     def frame(self) -> pd.DataFrame:
         """One row per score and metric: score, metric, value, low, high, n, n_events, base_rate, n_clusters.
 
-        `tie_share_at_capacity` (how much of the list a tie at the cut decided) describes these rows and has no interval.
+        `tie_share_at_capacity` (how much of the list a tie at the cut decided) describes these rows and has no interval. That of
+        `ece` lies too high, for a well calibrated score even above the value itself: drawing villages adds noise, and the error
+        counts noise in both directions. Replicates in which a threshold separates the classes have no slope and are left out of it.
         """
         records = []
         for score, values in self.point.items():

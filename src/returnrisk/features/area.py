@@ -24,9 +24,9 @@ _f = partial(
 )
 FEATURES = (
     _f("village_below_share", unit="share", zh="3个月前本村其他户低于监测线的比重", en="share of other households in the village below the line three months before", monotone=0),
-    _f("village_mean_log_ratio", unit="log", zh="3个月前本村其他户收入水平（对数）", en="mean log income over the line of others in the village three months before", monotone=0),
-    _f("village_income_change", unit="log", zh="本村其他户收入较上年的变化（3个月前，对数）", en="change of others' income in the village on a year before (log, three months before)", monotone=0),
-    _f("village_year_before_log_ratio", unit="log", zh="上年本村其他户收入水平（对数）", en="mean log income over the line of others in the village a year before", monotone=0),
+    _f("village_mean_log_ratio", unit="log_ratio", zh="3个月前本村其他户平均收入水平", en="mean income of others in the village three months before", monotone=0),
+    _f("village_income_change", unit="log_change", zh="本村其他户收入较上年的变化（3个月前）", en="change of others' income in the village on a year before (three months ago)", monotone=0),
+    _f("village_year_before_log_ratio", unit="log_ratio", zh="上年本村其他户平均收入水平", en="mean income of others in the village a year before", monotone=0),
     _f("township_below_share", unit="share", zh="3个月前本乡镇其他户低于监测线的比重", en="share of other households in the township below the line three months before", monotone=0),
     _f("poverty_village", unit="flag", zh="脱贫村", en="village that left poverty", monotone=0, record="village"),
     _f("key_village", unit="flag", zh="重点村", en="key village", monotone=0, record="village"),

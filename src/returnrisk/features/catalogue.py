@@ -14,7 +14,9 @@ from returnrisk.store.view import View
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-Unit = Literal["ratio", "log", "cny", "share", "count", "months", "years", "flag", "grade", "mu", "rooms"]
+Unit = Literal[
+    "lines", "log_ratio", "log_change", "ratio", "cny", "share", "count", "months", "years", "flag", "grade", "mu", "rooms"
+]
 FamilyName = Literal["income", "illness", "disability", "subsidy", "household", "support", "monitoring", "area"]
 Responsible = Literal["household_facts", "office", "market_or_nature", "area"]
 
@@ -25,6 +27,9 @@ class Feature:
 
     Attributes
     ----------
+    unit
+        `lines` is a multiple of the monitoring line, `log_ratio` and `log_change` are natural logs of such multiples and of their
+        change (shown to people as multiples and per cent), `ratio` and `share` are plain.
     monotone
         1: more of it can only raise the risk, −1: only lower it, 0: no constraint. Given to the learner.
     zh, en

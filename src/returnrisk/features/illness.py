@@ -16,8 +16,8 @@ _f = partial(
     verify_en="Check bills, reimbursement and medicine: what is still to be paid, has medical aid arrived",
 )
 FEATURES = (
-    _f("out_of_pocket_12m_line_ratio", unit="ratio", zh="近12个月自付医疗费（人均，与监测线之比）", en="out-of-pocket medical cost of 12 months per head, over the line", monotone=1),
-    _f("out_of_pocket_3m_line_ratio", unit="ratio", zh="近3个月自付医疗费（人均，与监测线之比）", en="out-of-pocket medical cost of 3 months per head, over the line", monotone=1),
+    _f("out_of_pocket_12m_line_ratio", unit="lines", zh="近12个月人均自付医疗费", en="out-of-pocket medical cost of 12 months per head", monotone=1),
+    _f("out_of_pocket_3m_line_ratio", unit="lines", zh="近3个月人均自付医疗费", en="out-of-pocket medical cost of 3 months per head", monotone=1),
     _f("out_of_pocket_12m_cny", unit="cny", zh="近12个月自付医疗费", en="out-of-pocket medical cost of 12 months", monotone=1),
     _f("medical_total_12m_cny", unit="cny", zh="近12个月医疗总费用", en="total medical cost of 12 months", monotone=1),
     _f("out_of_pocket_share_12m", unit="share", zh="近12个月医疗费自付比例", en="share of medical cost paid out of pocket in 12 months", monotone=0),

@@ -19,7 +19,7 @@ def living_members(view: View) -> ir.Table:
 
     day = ibis.literal(view.day)
     spells = view.table("household_roster")
-    here = spells.filter((spells.joined_on <= day) & (spells.left_on.isnull() | (spells.left_on >= day)))
+    here = spells.filter((spells.joined_on.isnull() | (spells.joined_on <= day)) & (spells.left_on.isnull() | (spells.left_on >= day)))
     states = view.table("member").rename(on_member="recorded_on").drop("sex", "ethnicity_group", "recorded_declared")
     t = here.select("person_id", "household_id", "relation").inner_join(states, "person_id")
     before_birthday = (view.day.month * 100 + view.day.day) < (t.born_on.month() * 100 + t.born_on.day())

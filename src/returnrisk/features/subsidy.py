@@ -22,7 +22,7 @@ FEATURES = (
     _f("n_cancelled_12m", unit="count", zh="近12个月停发的补贴项数", en="subsidies ended in 12 months", monotone=1),
     _f("n_reduced_12m", unit="count", zh="近12个月减发的补贴项数", en="subsidies reduced in 12 months", monotone=1),
     _f("n_programmes_granted", unit="count", zh="正在发放的补贴项数", en="subsidies being paid", monotone=0),
-    _f("subsidy_month_line_ratio", unit="ratio", zh="每月补贴（人均，年化与监测线之比）", en="monthly subsidies per head, yearly over the line", monotone=0),
+    _f("subsidy_month_line_ratio", unit="lines", zh="人均补贴（年化）", en="subsidies per head, yearly", monotone=0),
     _f("months_since_subsidy_change", unit="months", zh="距最近一次补贴变动的月数", en="months since the last change of a subsidy", monotone=0),
 )  # fmt: skip
 

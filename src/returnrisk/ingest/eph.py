@@ -3,7 +3,7 @@
 The survey observes one month per interview, up to four interviews per household. Here the month stands for its quarter: amounts are
 those of three such months, the period is the quarter, and everything is recorded on the quarter's last day. Nothing is carried
 forward: a household that is not interviewed in a quarter has no household, member or income row for it, while one interviewed with
-no income at all has a household row and no income row.
+no income at all has a household row and one income row of zero (deliveries are known by region only and cannot tell the two apart).
 
 The survey knows no illness cost, subsidy roll, support or monitoring: those tables are absent, not empty.
 
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import load_contracts
-from returnrisk.errors import IngestError, UsageError
+from returnrisk.errors import UsageError
 from returnrisk.ingest import eph_links as links
 from returnrisk.ingest import eph_tables as tables
-from returnrisk.ingest.eph_files import EphFile, find_files, quarter_text, read_typed, refuse_lost_or_foreign_rows
-from returnrisk.ingest.eph_mapping import EphMapping, FileLayout, load_eph_mapping
+from returnrisk.ingest.eph_files import EphFile, find_files, load_typed, quarter_text
+from returnrisk.ingest.eph_mapping import EphMapping, load_eph_mapping
 
 if TYPE_CHECKING:
     import ibis
@@ -96,9 +96,7 @@ def read_eph(folder: Path, con: ibis.BaseBackend, *, quarters: tuple[str, str] |
     try:
         households, persons = _read(scratch, files, mapping)
         linked = scratch.keep(
-            links.link_households(
-                households.filter(households.fate.isnull()), persons.filter(persons.fate.isnull()), mapping
-            )
+            links.link_households(households.filter(households.fate.isnull()), persons.filter(persons.fate.isnull()), mapping)
         )
         accounting = _accounting(files, households, persons, linked, mapping)
         done = _canonical(con, scratch, households, persons, linked, mapping)
@@ -108,51 +106,55 @@ def read_eph(folder: Path, con: ibis.BaseBackend, *, quarters: tuple[str, str] |
 
 
 class _Scratch:
-    """Intermediate temporary tables, so that no expression is computed twice; dropped at the end."""
+    """Intermediate temporary tables, so that no expression is computed twice; each is freed as soon as its last reader is done."""
 
     def __init__(self, con: Any) -> None:
         self.con = con
         self.names: list[str] = []
 
-    def keep(self, expression: ir.Table) -> ir.Table:
+    def new_name(self) -> str:
+        """Name for a table that `drop` will free."""
         from ibis.util import gen_name
 
-        name = gen_name("eph_scratch")
-        table: ir.Table = self.con.create_table(name, expression, temp=True)
-        self.names.append(name)
+        self.names.append(gen_name("eph_scratch"))
+        return self.names[-1]
+
+    def keep(self, expression: ir.Table, *, instead_of: tuple[ir.Table, ...] = ()) -> ir.Table:
+        """The expression computed once; `instead_of` are kept tables that nobody needs any more."""
+        table: ir.Table = self.con.create_table(self.new_name(), expression, temp=True)
+        for old in instead_of:
+            self.con.drop_table(old.op().name)
+            self.names.remove(old.op().name)
         return table
 
     def drop(self) -> None:
+        """Free what is left."""
         for name in self.names:
             self.con.drop_table(name, force=True)
+        self.names.clear()
 
 
 def _read(scratch: _Scratch, files: list[EphFile], mapping: EphMapping) -> tuple[ir.Table, ir.Table]:
-    """Both kinds of rows with their final fates."""
-    import duckdb
-
-    def read(layout: FileLayout) -> ir.Table:
-        try:
-            raw = scratch.keep(read_typed(scratch.con, files, layout))
-        except duckdb.Error as error:
-            # The engine quotes the offending row, which may not be shown.
-            raise IngestError(f"the {layout.kind} files cannot be read as tab-separated text ({type(error).__name__})") from None
-        refuse_lost_or_foreign_rows(raw, [f for f in files if f.kind == layout.kind])
-        return raw
-
-    households = scratch.keep(links.household_fates(read(mapping.household_file), mapping))
-    persons = scratch.keep(links.person_fates(read(mapping.person_file), mapping))
+    """Household and person rows with their final fates."""
+    raw_households, raw_persons = (
+        load_typed(scratch.con, files, layout, table_name=scratch.new_name())
+        for layout in (mapping.household_file, mapping.person_file)
+    )
+    households = scratch.keep(links.household_fates(raw_households.drop("file"), mapping), instead_of=(raw_households,))
+    persons = scratch.keep(links.person_fates(raw_persons.drop("file"), mapping), instead_of=(raw_persons,))
     settled_households, settled_persons = links.settle_fates(households, persons)
-    return scratch.keep(settled_households), scratch.keep(settled_persons)
+    settled_households = scratch.keep(settled_households)
+    return settled_households, scratch.keep(settled_persons, instead_of=(households, persons))
 
 
-def _canonical(  # noqa: PLR0913
+def _canonical(
     con: Any, scratch: _Scratch, households: ir.Table, persons: ir.Table, linked: ir.Table, mapping: EphMapping
 ) -> dict[str, ir.Table]:
+    """The contracts' tables. `persons` is freed on the way."""
     from ibis.util import gen_name
 
     contracts = load_contracts()
-    members = scratch.keep(links.link_members(persons.filter(persons.fate.isnull()), linked, mapping))
+    members = scratch.keep(links.link_members(persons.filter(persons.fate.isnull()), linked, mapping), instead_of=(persons,))
     items = scratch.keep(tables.item_rows(members, mapping))
     surveyed = households.filter(households.fate.isnull() | (households.fate == "no_regular_member"))
     rows = {

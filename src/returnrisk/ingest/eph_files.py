@@ -93,14 +93,28 @@ def find_files(folder: Path, mapping: EphMapping, *, quarters: tuple[str, str] |
         raise UsageError(f"quarters {quarters} run backwards")
     if not folder.is_dir():
         raise IngestError(f"{folder.name}: no such folder; give the one that holds the EPH files")
-    found = [_open(path, folder, mapping) for path in sorted(folder.rglob(f"*{_SUFFIX}"))]
-    wanted = [f for f in found if first <= f.quarter <= last]
+    paths = sorted(folder.rglob(f"*{_SUFFIX}"))
+    wanted = [
+        f for f in (_open(path, folder, mapping) for path in paths if _may_be_of(path, first, last)) if first <= f.quarter <= last
+    ]
     if not wanted:
         span = f" for {quarters[0]} to {quarters[1]}" if quarters else ""
-        raise IngestError(f"{folder.name}: no EPH files (*{_SUFFIX}){span}; {len(found)} of other quarters")
+        raise IngestError(f"{folder.name}: no EPH files (*{_SUFFIX}){span}; {len(paths)} others")
     _refuse_unpaired(wanted)
     order = {kind: i for i, kind in enumerate(FILE_KINDS)}
     return [_scanned(f) for f in sorted(wanted, key=lambda f: (f.quarter, order[f.kind]))]
+
+
+def _named_quarter(path: Path) -> int | None:
+    """Quarter that a name like `hogar_a08t1.tsv.gz` states (the survey in this form began in 2003)."""
+    match = _NAMED_QUARTER.search(path.name)
+    return (2000 + int(match[1])) * 4 + int(match[2]) - 1 if match else None
+
+
+def _may_be_of(path: Path, first: int, last: int) -> bool:
+    """Whether a file can be of the quarters asked for: one that is named for another is not even opened."""
+    named = _named_quarter(path)
+    return named is None or first <= named <= last
 
 
 def _refuse_unpaired(files: list[EphFile]) -> None:
@@ -111,7 +125,8 @@ def _refuse_unpaired(files: list[EphFile]) -> None:
     for quarter, kinds in sorted(by_quarter.items()):
         for kind in FILE_KINDS:
             if not kinds[kind]:
-                problems.append(f"{quarter_text(quarter)} has no {kind} file (there is {', '.join(*kinds.values())})")
+                there = ", ".join(name for names in kinds.values() for name in names)
+                problems.append(f"{quarter_text(quarter)} has no {kind} file (there is {there})")
             elif len(kinds[kind]) > 1:
                 problems.append(f"{quarter_text(quarter)} has {len(kinds[kind])} {kind} files: {', '.join(kinds[kind])}")
     if problems:
@@ -122,20 +137,27 @@ def _open(path: Path, folder: Path, mapping: EphMapping) -> EphFile:
     """Kind, columns and quarter, from the name, the header and the first row."""
     name = path.relative_to(folder).as_posix()
     try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="") as text:
+        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as text:
             header, first = text.readline().rstrip("\r\n").split("\t"), text.readline().rstrip("\r\n").split("\t")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise IngestError(f"{name} cannot be read as gzip-compressed UTF-8 text ({type(error).__name__}): fetch it again") from error
+        raise IngestError(
+            f"{name} cannot be read as gzip-compressed UTF-8 text ({type(error).__name__}): fetch it again"
+        ) from error
+    if header == [""]:
+        raise IngestError(f"{name} is empty: fetch it again")
+    if repeated := sorted({c for c in header if header.count(c) > 1}):
+        raise IngestError(f"{name} names column {', '.join(repeated)} more than once")
     layout = _layout_of(path, header, mapping, name=name)
     if missing := sorted(layout.required - set(header)):
         raise IngestError(f"{name} lacks column {', '.join(missing)}, which a {layout.kind} file needs")
     row = dict(zip(header, first, strict=False))
     year, quarter = (row.get(layout.roles[role], "") for role in ("year", "quarter"))
     if not (re.fullmatch(r"[12]\d{3}", year) and re.fullmatch(r"[1-4]", quarter)):
-        raise IngestError(f"{name}: the first row gives no year and quarter in {layout.roles['year']} and {layout.roles['quarter']}")
+        raise IngestError(
+            f"{name}: the first row gives no year and quarter in {layout.roles['year']} and {layout.roles['quarter']}"
+        )
     number = int(year) * 4 + int(quarter) - 1
-    named = _NAMED_QUARTER.search(path.name)
-    if named and (int(named[1]), int(named[2])) != (int(year) % 100, int(quarter)):
+    if _named_quarter(path) not in (None, number):
         raise IngestError(f"{name} holds {quarter_text(number)}, which is not the quarter of its name")
     return EphFile(kind=layout.kind, path=path, name=name, quarter=number, columns=tuple(header), n_rows=-1)
 
@@ -174,33 +196,64 @@ def _scanned(file: EphFile) -> EphFile:
         raise IngestError(
             f"{file.name} is truncated or damaged after line {line_number} ({type(error).__name__}): fetch it again"
         ) from error
-    return EphFile(
-        kind=file.kind, path=file.path, name=file.name, quarter=file.quarter, columns=file.columns, n_rows=n_rows - 1
-    )
+    return EphFile(kind=file.kind, path=file.path, name=file.name, quarter=file.quarter, columns=file.columns, n_rows=n_rows - 1)
 
 
-def read_typed(con: Any, files: list[EphFile], layout: FileLayout) -> ir.Table:
-    """Rows of all files of one kind as an expression: roles and codes as int64, amounts as decimal(18,2), unreadable ones NULL.
+def load_typed(con: Any, files: list[EphFile], layout: FileLayout, *, table_name: str) -> ir.Table:
+    """Rows of all files of one kind as a temporary table: roles and codes as whole numbers, amounts as decimal(18,2).
 
     Columns: the roles' names (`dwelling` string; `q`, the quarter's number, in place of year and quarter), coded and amount columns
-    under the survey's own names, and `file`. A column that some or all files lack is NULL there.
+    under the survey's own names, and `file` (its path). What cannot be read as a number, and a column a file lacks, is NULL.
+
+    Raises
+    ------
+    IngestError
+        The engine cannot read a file, counts its rows otherwise than `find_files` did, or finds rows of another quarter.
+
+    Notes
+    -----
+    Files are read in groups of the same header, with the header's columns stated: sniffing them cost twice the reading.
     """
+    import duckdb
     import ibis
 
-    files = [f for f in files if f.kind == layout.kind]
-    text = con.read_csv(
-        [str(f.path) for f in files],
+    groups: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for f in files:
+        if f.kind == layout.kind:
+            groups[f.columns].append(str(f.path))
+    views = {f"{table_name}_{i}": group for i, group in enumerate(sorted(groups.items()))}
+    try:
+        parts = [_typed(_as_text(con, view, *group), layout) for view, group in views.items()]
+        table: ir.Table = con.create_table(table_name, ibis.union(*parts) if len(parts) > 1 else parts[0], temp=True)
+    except duckdb.Error as error:
+        # The engine quotes the offending row, which may not be shown.
+        raise IngestError(f"the {layout.kind} files cannot be read as tab-separated text ({type(error).__name__})") from None
+    finally:
+        for view in views:
+            con.drop_view(view, force=True)
+    _refuse_lost_or_foreign_rows(table, files, layout.kind)
+    return table
+
+
+def _as_text(con: Any, view: str, header: tuple[str, ...], paths: list[str]) -> ir.Table:
+    text: ir.Table = con.read_csv(
+        paths,
+        table_name=view,
+        columns=dict.fromkeys(header, "string"),
         delim="\t",
         header=True,
-        all_varchar=True,
         quote="",  # 2008Q1 has a stray quote
         escape="",
-        union_by_name=True,
         filename="file",
     )
+    return text
+
+
+def _typed(text: ir.Table, layout: FileLayout) -> ir.Table:
+    import ibis
 
     def column(name: str, type_: str) -> Any:
-        return text[name].strip().try_cast(type_) if name in text.columns else ibis.null(type_)
+        return text[name].try_cast(type_) if name in text.columns else ibis.null(type_)
 
     roles = {r: c for r, c in layout.roles.items() if r not in ("dwelling", "year", "quarter", "income", "income_per_head")}
     q = column(layout.roles["year"], "int64") * 4 + column(layout.roles["quarter"], "int64") - 1
@@ -208,28 +261,22 @@ def read_typed(con: Any, files: list[EphFile], layout: FileLayout) -> ir.Table:
     return text.select(
         file=text.file,
         dwelling=text[layout.roles["dwelling"]].strip().nullif("").nullif("None"),
-        q=q,
+        q=q.cast("int64"),
         **{role: column(name, "int64") for role, name in roles.items()},
         **exact,
-        **{name: column(name, "int64") for name in layout.coded},
+        **{name: column(name, "int16") for name in layout.coded},
         **{name: column(name, "decimal(18,2)") for name in layout.amounts},
     )
 
 
-def refuse_lost_or_foreign_rows(table: ir.Table, files: list[EphFile]) -> None:
-    """Hold the engine's rows to the independent count of each file, and each file to its one quarter.
-
-    Raises
-    ------
-    IngestError
-        A file whose rows the engine counts otherwise, or that holds rows of another quarter.
-    """
-    counted = {
-        (row["file"], row["q"]): row["n"] for row in table.group_by("file", "q").agg(n=table.count()).to_pyarrow().to_pylist()
-    }
+def _refuse_lost_or_foreign_rows(table: ir.Table, files: list[EphFile], kind: FileKind) -> None:
+    """Hold the engine's rows to the independent count of each file, and each file to its one quarter."""
+    rows = table.group_by("file", "q").agg(n=table.count()).to_pyarrow().to_pylist()
     problems = []
     for f in files:
-        here = {q: n for (path, q), n in counted.items() if Path(path) == f.path}
+        if f.kind != kind:
+            continue
+        here = {row["q"]: row["n"] for row in rows if Path(row["file"]) == f.path}
         if foreign := sum(n for q, n in here.items() if q != f.quarter):
             problems.append(f"{f.name}: {foreign} rows are not of {quarter_text(f.quarter)}")
         if sum(here.values()) != f.n_rows:

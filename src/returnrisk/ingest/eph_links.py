@@ -29,12 +29,14 @@ HOUSEHOLD_FATES = ("unreadable", "special_household", "not_interviewed", "duplic
 PERSON_FATES = ("unreadable", "special_household", "special_person", "duplicate_key", "household_left_out")
 
 
-def _first_of_key(table: ir.Table, key: tuple[str, ...]) -> Any:
-    """Whether a row is the first of its key, in an order that the rows' own values give (not their place in the file)."""
+def _repeated(table: ir.Table, key: tuple[str, ...]) -> Any:
+    """Whether a row's key stands in an earlier row, in an order that the rows' own values give (not their place in the file)."""
     import ibis
 
-    window = ibis.window(group_by=list(key), order_by=[c for c in table.columns if c not in key])
-    return ibis.row_number().over(window) == 0
+    if not table.group_by(key).agg(n=table.count()).filter(lambda t: t.n > 1).count().to_pyarrow().as_py():
+        return ibis.literal(False)
+    order = [c for c in table.columns if c not in key]
+    return ibis.row_number().over(ibis.window(group_by=list(key), order_by=order)) > 0
 
 
 def _fate(*reasons: tuple[Any, str]) -> Any:
@@ -59,7 +61,7 @@ def household_fates(raw: ir.Table, mapping: EphMapping) -> ir.Table:
             (unreadable, "unreadable"),
             (raw.number.isin(mapping.household_file.special_codes), "special_household"),
             (~raw.interviewed.isin(mapping.interviewed_codes), "not_interviewed"),
-            (~_first_of_key(raw, (*KEY, "q")), "duplicate_key"),
+            (_repeated(raw, (*KEY, "q")), "duplicate_key"),
         )
     )
 
@@ -67,14 +69,18 @@ def household_fates(raw: ir.Table, mapping: EphMapping) -> ir.Table:
 def person_fates(raw: ir.Table, mapping: EphMapping) -> ir.Table:
     """`raw` with `fate`: why a person row is no member of any household, NULL when it may be."""
     unreadable = (
-        raw.dwelling.isnull() | raw.number.isnull() | raw.component.isnull() | ~raw.sex.isin([1, 2]).fill_null(False) | raw.age.isnull()
+        raw.dwelling.isnull()
+        | raw.number.isnull()
+        | raw.component.isnull()
+        | ~raw.sex.isin([1, 2]).fill_null(False)
+        | raw.age.isnull()
     )
     return raw.mutate(
         fate=_fate(
             (unreadable, "unreadable"),
             (raw.number.isin(mapping.household_file.special_codes), "special_household"),
             (raw.component.isin(mapping.person_file.special_codes), "special_person"),
-            (~_first_of_key(raw, (*KEY, "q", "component")), "duplicate_key"),
+            (_repeated(raw, (*KEY, "q", "component")), "duplicate_key"),
         ),
         # Under one year is coded -1: a child born since then moves by one year, not two.
         age=raw.age.clip(lower=0),
@@ -142,7 +148,7 @@ def link_households(households: ir.Table, persons: ir.Table, mapping: EphMapping
     )
     met = seen.inner_join(dated.select(*KEY, "q", "gap"), [*KEY, "q"])
     verdict = met.group_by(*KEY, "q").agg(continuous=_same_person(met, dict(mapping.age_moves)).any())
-    judged = dated.inner_join(verdict, [*KEY, "q"]).drop([f"{c}_right" for c in (*KEY, "q") if f"{c}_right" in dated.columns])
+    judged = dated.inner_join(verdict, [*KEY, "q"])
     up_to_now = ibis.window(group_by=list(KEY), order_by="q", preceding=None, following=0)
     first = ibis.ifelse(judged.continuous, ibis.null("int64"), judged.q).max().over(up_to_now)
     named = judged.mutate(first_q=first)

@@ -93,6 +93,7 @@ class EphMapping:
     rooms_columns: tuple[str, ...]
     rooms_between: tuple[int, int]
     income_months: int
+    state_zero: bool
     items: tuple[ItemRule, ...]
     delivered_tables: tuple[str, ...]
     line_share: float
@@ -219,6 +220,7 @@ def _parse(document: Mapping[str, Any]) -> EphMapping:
         rooms_columns=tuple(rooms["first_given_of"]),
         rooms_between=tuple(rooms["between"]),
         income_months=int(document["income"]["months"]),
+        state_zero=bool(document["income"]["state_zero"]),
         items=items,
         delivered_tables=tuple(document["delivery"]["tables"]),
         line_share=float(document["line"]["share_of_median"]),

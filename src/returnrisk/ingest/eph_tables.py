@@ -140,7 +140,8 @@ def item_rows(members: ir.Table, mapping: EphMapping) -> ir.Table:
 def income_rows(items: ir.Table, households: ir.Table, mapping: EphMapping) -> ir.Table:
     """Items and, per household and quarter, the rest of its total income, so that gross - cost adds up to it exactly.
 
-    A rest below zero (items above the total) stands as cost with no gross income.
+    A rest below zero (items above the total) stands as cost with no gross income. With `state_zero` a household without any income
+    has one row of zero.
     """
     import ibis
 
@@ -151,8 +152,9 @@ def income_rows(items: ir.Table, households: ir.Table, mapping: EphMapping) -> i
         household_id=households.household_id,
         q=households.q,
         rest=(households.income * mapping.income_months - joined.itemised.fill_null(0)).cast("decimal(18,2)"),
+        nothing=joined.itemised.isnull() & ibis.literal(mapping.state_zero),
     )
-    rest = rest.filter(rest.rest != 0)
+    rest = rest.filter((rest.rest != 0) | rest.nothing)
     unallocated = rest.select(
         "household_id",
         "q",

@@ -40,7 +40,7 @@ class _Sheet:
     sha256: str
 
 
-def ingest_inbox(  # noqa: PLR0913
+def ingest_inbox(
     inbox: Path,
     store: Path,
     *,

@@ -140,7 +140,7 @@ def _cell_text(cell: Any, is_identifier: bool) -> str | None:  # noqa: FBT001
     return str(int(cell)) if float(cell).is_integer() else repr(cell)
 
 
-def _sheet(  # noqa: PLR0913, PLR0917
+def _sheet(
     file: str, sheet: str, table: Any, headers: tuple[str, ...], numbers: Iterable[int], malformed: tuple[int, ...]
 ) -> RawSheet:
     """Trim cells, number the rows, drop the blank ones."""

@@ -36,7 +36,7 @@ class TableResult:
     duplicates: list[dict[str, Any]]
 
 
-def ingest_table(  # noqa: PLR0913
+def ingest_table(
     con: Any,
     contract: Contract,
     *,
@@ -69,9 +69,7 @@ def ingest_table(  # noqa: PLR0913
     rows = _long(con, good, contract)
     rows, conflicts = _without_conflicts(con, rows, contract)
     rows, orphans = _without_orphans(con, rows, contract, parents)
-    accepted = con.create_table(
-        f"accepted_{contract.name}", rows.select(*contract.columns, "recorded_declared").distinct(), temp=True, overwrite=True
-    )
+    accepted = rows.select(*contract.columns, "recorded_declared")
     return TableResult(accepted, quarantined + conflicts + orphans, duplicates)
 
 
@@ -193,10 +191,26 @@ def _without_duplicates(con: Any, table: ir.Table, contract: Contract) -> tuple[
     import ibis
 
     values = [*contract.columns, *_wide_names(table, contract)]
-    first = table.row.min().over(ibis.window(group_by=[table[v] for v in values]))
-    marked = con.create_table(f"marked_{contract.name}", table.mutate(first_row=first), temp=True, overwrite=True)
-    repeated = marked.filter(marked.row != marked.first_row).select("row", "first_row").to_pyarrow().to_pylist()
-    return marked.filter(marked.row == marked.first_row), repeated
+    suspects = _repeated(con, table, [*contract.key, "recorded_on"], name=f"suspect_{contract.name}")
+    first = suspects.row.min().over(ibis.window(group_by=[suspects[v] for v in values]))
+    repeated = suspects.mutate(first_row=first).filter(lambda t: t.row != t.first_row).select("row", "first_row")
+    pairs = sorted(repeated.to_pyarrow().to_pylist(), key=lambda pair: pair["row"])
+    return _without_rows(table, [pair["row"] for pair in pairs]), pairs
+
+
+def _repeated(con: Any, table: ir.Table, key: list[str], *, name: str) -> ir.Table:
+    """Rows whose key stands more than once: few, so that everything costly is done on them alone."""
+    twice = table.group_by(key).agg(n_same=table.count()).filter(lambda t: t.n_same > 1).drop("n_same")
+    return con.create_table(name, table.semi_join(twice, [table[k].identical_to(twice[k]) for k in key]), temp=True, overwrite=True)
+
+
+def _without_rows(table: ir.Table, rows: list[int]) -> ir.Table:
+    """`table` without the given input rows."""
+    import ibis
+
+    if not rows:
+        return table
+    return table.anti_join(ibis.memtable({"row": sorted(set(rows))}, schema={"row": "int64"}), "row")
 
 
 def _long(con: Any, table: ir.Table, contract: Contract) -> ir.Table:
@@ -219,18 +233,25 @@ def _long(con: Any, table: ir.Table, contract: Contract) -> ir.Table:
             filled |= table[column].notnull()
         zero = ibis.literal(0, "decimal(18,2)")
         amounts = {m: table[columns[m]].fill_null(zero) if m in columns else zero for m in measures}
-        parts.append(table.filter(filled).mutate(**dict(sets), **amounts).select(keep))
+        parts.append(table.filter(filled).mutate(**{k: ibis.literal(v) for k, v in sets}, **amounts).select(keep))
     return con.create_table(f"long_{contract.name}", ibis.union(*parts), temp=True, overwrite=True)
 
 
 def _without_conflicts(con: Any, rows: ir.Table, contract: Contract) -> tuple[ir.Table, list[dict[str, Any]]]:
-    """Input rows that contradict another about the same key on the same recording day are all quarantined."""
+    """Input rows that contradict another about the same key on the same recording day are all quarantined.
+
+    What wide rows say twice in the same words (two offices, one item) is kept once.
+    """
+    import ibis
+
     key = [*contract.key, "recorded_on"]
-    others = [c for c in contract.columns if c not in key]
-    distinct = rows.select(*contract.columns).distinct() if others else rows.select(*key).distinct()
-    twice = distinct.group_by(key).agg(n=distinct.count()).filter(lambda t: t.n > 1).drop("n")
-    same = [rows[k].identical_to(twice[k]) for k in key]
-    hit = rows.semi_join(twice, same).select("row").distinct()
+    suspects = _repeated(con, rows, key, name=f"said_twice_{contract.name}")
+    if not suspects.count().execute():
+        return rows, []
+    first = suspects.row.min().over(ibis.window(group_by=[suspects[c] for c in contract.columns]))
+    distinct = suspects.mutate(first_row=first).filter(lambda t: t.row == t.first_row)
+    conflicting = _repeated(con, distinct, key, name=f"conflict_{contract.name}").select(key).distinct()
+    hit = suspects.semi_join(conflicting, [suspects[k].identical_to(conflicting[k]) for k in key]).select("row").distinct()
     positions = sorted(hit.to_pyarrow()["row"].to_pylist())
     text = Check(
         "ING016",
@@ -239,16 +260,17 @@ def _without_conflicts(con: Any, rows: ir.Table, contract: Contract) -> tuple[ir
         "同一主键同日登记的内容互相矛盾",
         "contradicts another row of the same key and recording day",
     )
-    kept = con.create_table(f"kept_{contract.name}", rows.anti_join(hit, "row"), temp=True, overwrite=True)
-    return kept, [_reason(p, text) for p in positions]
+    again = suspects.anti_join(distinct, ["row", *key]).select("row", *key) if contract.wide_columns else None
+    kept = _without_rows(rows, positions)
+    if again is not None:
+        kept = kept.anti_join(again, [kept["row"] == again["row"], *(kept[k].identical_to(again[k]) for k in key)])
+    return con.create_table(f"kept_{contract.name}", kept, temp=True, overwrite=True), [_reason(p, text) for p in positions]
 
 
 def _without_orphans(
     con: Any, rows: ir.Table, contract: Contract, parents: Mapping[str, ir.Table]
 ) -> tuple[ir.Table, list[dict[str, Any]]]:
     """Input rows that refer to a household, person or village that was not accepted."""
-    import ibis
-
     reasons: list[dict[str, Any]] = []
     for f in contract.fields:
         if not f.references or f.references[0] not in parents:
@@ -267,6 +289,5 @@ def _without_orphans(
             f"{f.name} names no accepted row of {f.references[0]}",
         )
         reasons += [_reason(p, text) for p in positions]
-        lost = ibis.memtable({"row": positions}, schema={"row": "int64"})
-        rows = con.create_table(f"kept_{contract.name}_{f.name}", rows.anti_join(lost, "row"), temp=True, overwrite=True)
+        rows = con.create_table(f"kept_{contract.name}_{f.name}", _without_rows(rows, positions), temp=True, overwrite=True)
     return rows, reasons

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from returnrisk.errors import BundleError, DataError
+from returnrisk.errors import BundleError
 from returnrisk.models.base import FloatArray, RiskLearner, check_monotone
 
 if TYPE_CHECKING:
@@ -197,8 +197,8 @@ class LightGBMRisk(RiskLearner):
 
     def _predict(self, X: ArrayLike, **wanted: bool) -> FloatArray:
         matrix = self._matrix(X)
-        if not len(matrix):
-            raise DataError("no rows to predict; expected at least one household")
+        if not len(matrix):  # LightGBM refuses what is a list of nobody
+            return np.empty((0, matrix.shape[1] + 1) if "pred_contrib" in wanted else 0)
         return np.asarray(self._booster.predict(matrix, num_threads=self.num_threads, **wanted), dtype=np.float64)
 
     def _read_text(self, text: str) -> None:

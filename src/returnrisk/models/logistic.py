@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike
 from returnrisk.models.base import FloatArray, RiskLearner
 
 WINSOR_PERCENTILES = (0.5, 99.5)
-MAX_ITERATIONS = 5_000
-
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -86,7 +84,7 @@ from the learner's own feature_names_
         terms = [term for j in range(matrix.shape[1]) for term in _column_terms(matrix[:, j], column=j)]
         if terms:
             design = np.column_stack([term.apply(matrix[:, term.column]) for term in terms])
-            model = LogisticRegression(C=self.C, solver="lbfgs", tol=1e-6, max_iter=MAX_ITERATIONS)
+            model = LogisticRegression(C=self.C, solver="newton-cholesky", tol=1e-8)
             model.fit(design, outcome, sample_weight=weight)
             self.terms_ = tuple(Term(**{**asdict(t), "coefficient": float(c)}) for t, c in zip(terms, model.coef_[0], strict=True))
             self.intercept_ = float(model.intercept_[0])

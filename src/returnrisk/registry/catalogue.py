@@ -220,7 +220,7 @@ class Catalogue:
         return hashlib.sha256(f"{platform.node()}\n{self._mlruns}".encode()).hexdigest()[:16]
 
 
-def _log_run(  # noqa: PLR0913 (what a run is made of)
+def _log_run(
     client: Any, bundle: Bundle, *, metrics: Mapping[str, float], params: Mapping[str, str], tags: Mapping[str, str], owner: str
 ) -> str:
     """A finished run with the model among its artifacts; FAILED if anything goes wrong, RUNNING only while this process lives."""

@@ -51,7 +51,9 @@ class Pen:
 
     def text(self, row: int, column: int, value: str, shape: str) -> None:
         """Write `value` as text whatever it looks like; XlsxWriter would shorten an overlong one without a word."""
-        self._refuse(self.sheet.write_string(row, column, printable(value), self.formats[shape]), row, column)
+        if not value:
+            return self.blank(row, column, shape)
+        return self._refuse(self.sheet.write_string(row, column, printable(value), self.formats[shape]), row, column)
 
     def number(self, row: int, column: int, value: float, shape: str) -> None:
         """Write a number."""

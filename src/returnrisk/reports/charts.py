@@ -26,7 +26,9 @@ def javascript() -> str:
     import vl_convert
 
     version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    bundle = str(vl_convert.javascript_bundle(vl_version=version)).replace("</script", "<\\/script")
+    bundle = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)).replace(
+        "</script", "<\\/script"
+    )
     return f"(() => {{{bundle}\n}})();"
 
 
@@ -48,7 +50,7 @@ def calibration(curve: pd.DataFrame) -> Any:
     """Observed share against mean predicted probability, ten groups per score, with intervals; on the diagonal is right."""
     import altair as alt
 
-    top = float(max(curve["mean_predicted"].max(), curve["high"].max()))
+    top = min(1.0, 1.05 * float(max(curve["mean_predicted"].max(), curve["high"].max())))
     data = _data(_with_labels(curve))
     x = alt.X("mean_predicted:Q", title=_axis("chart.predicted"), axis=_percent(), scale=alt.Scale(domain=[0, top], nice=False))
     y = alt.Y("observed:Q", title=_axis("chart.observed"), axis=_percent(), scale=alt.Scale(domain=[0, top], nice=False))
@@ -131,7 +133,7 @@ def make_up(published: pd.DataFrame) -> Any:
         alt.Chart(_data(long.loc[long["n"] > 0]))
         .mark_bar(height={"band": 0.66})
         .encode(
-            x=alt.X("n:Q", title=_axis("chart.listed"), axis=alt.Axis(tickMinStep=1), stack="zero"),
+            x=alt.X("n:Q", title=_axis("chart.listed"), axis=alt.Axis(tickMinStep=1, tickCount=8), stack="zero"),
             y=y,
             order="order:Q",
             color=alt.Color(
@@ -145,7 +147,7 @@ def make_up(published: pd.DataFrame) -> Any:
     )
     capacities = alt.Chart(_data(pd.DataFrame({"area": names, "capacity": areas["capacity"].to_numpy()})))
     ticks = capacities.mark_tick(color="#000000", thickness=2, height={"band": 0.9}).encode(x="capacity:Q", y=y)
-    return alt.layer(bars, ticks).properties(height={"step": 22})
+    return alt.layer(bars, ticks).properties(height=22 * max(len(names), 1))
 
 
 def _data(frame: pd.DataFrame) -> Any:
@@ -161,7 +163,15 @@ def _styled(chart: Any) -> dict[str, Any]:
         font=FONT,
         background="transparent",
         axis=labels | {"gridColor": "#E3E3E3", "domainColor": "#777777", "labelLimit": 110},
-        legend=labels | {"orient": "bottom", "direction": "vertical", "title": None, "labelLimit": 330, "symbolStrokeWidth": 2},
+        legend=labels
+        | {
+            "orient": "bottom",
+            "direction": "vertical",
+            "title": None,
+            "labelLimit": 460,
+            "symbolStrokeWidth": 2,
+            "symbolOpacity": 1,
+        },
         view={"stroke": None},
     )
     specification: dict[str, Any] = styled.to_dict()

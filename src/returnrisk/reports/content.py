@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from returnrisk.errors import ContractViolation
+from returnrisk.evaluation import METRICS
 from returnrisk.reports.small_counts import publish_make_up, publish_strata
 
 # Frame name to the columns it needs; the first group is its grain, by which rows are sorted or which they must not repeat.
@@ -41,6 +42,12 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 _PERSONAL = ("household_id", "person_id", "pseudonym", "head_name", "phone", "address")
 SCORE_ORDER = ("model", "logistic", "income")
+_ORDERS: dict[str, tuple[str, ...]] = {
+    "score": SCORE_ORDER,
+    "metric": METRICS,
+    "stratum": ("at_risk", "below_line", "not_computable", "monitored"),
+    "level": ("township", "county"),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,12 +131,11 @@ def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _order(column: pd.Series) -> pd.Series:
-    """Scores in the order model, logistic, income, then others by name; townships before counties; the rest as it is."""
-    if column.name == "score":
-        return column.map(lambda score: (SCORE_ORDER.index(score) if score in SCORE_ORDER else len(SCORE_ORDER), str(score)))
-    if column.name == "level":
-        return column.map({"township": 0, "county": 1})
-    return column
+    """Scores, metrics, strata and levels in the order people expect, unknown ones after them by name; the rest as it is."""
+    known = _ORDERS.get(str(column.name))
+    if known is None:
+        return column
+    return column.map(lambda name: (known.index(name) if name in known else len(known), str(name)))
 
 
 def _refuse_unequal_ground(metrics: pd.DataFrame) -> None:

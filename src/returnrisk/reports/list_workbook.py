@@ -23,7 +23,7 @@ _LIST_COLUMNS = (
 )
 
 
-def write_township_workbooks(  # noqa: PLR0913 (what the list says about itself is said in full)
+def write_township_workbooks(
     visit_list: pd.DataFrame,
     identity: pd.DataFrame | None,
     folder: Path,

@@ -33,10 +33,25 @@ def _wages(month: Month, ledger: Floats) -> None:
     employed = has_job(persons.work)
     migrant = p.migrant_wage_month * p.share_brought_home * p.migrant_season[month.calendar]
     local = p.local_wage_month * p.local_season[month.calendar] * month.chance(p.p_local_month_worked, len(home))
-    ledger[:, Item.MIGRANT] = month.per_household(wage * migrant * (employed & persons.away))
+    ledger[:, Item.MIGRANT] = _settled(month, month.per_household(wage * migrant * (employed & persons.away)))
     ledger[:, Item.LOCAL] = month.per_household(wage * local * (employed & ~persons.away))
     post = month.parameters.support.post_month * month.price
     ledger[:, Item.POST] = month.per_household(post * (persons.work == Work.POST))
+
+
+def _settled(month: Month, wages: Floats) -> Floats:
+    """What of the migrants' wages comes this month: some employers pay most of it in January, and not all of them do."""
+    households, p, n = month.state.households, month.parameters.work, month.state.n_households
+    now = np.where(households.paid_yearly, p.share_paid_monthly, 1.0) * wages
+    households.owed += wages - now
+    hazard = p.p_default * month.state.villages.hazard[households.village]
+    defaults = month.chance(np.minimum(hazard, 0.5)) & (households.owed > 12 * p.migrant_wage_month * 0.1)
+    lost = np.where(defaults, month.rng.uniform(*p.share_lost, n), 0.0)
+    if month.calendar == 0:
+        now = now + households.owed * (1 - lost)
+        households.owed[:] = 0.0
+        month.hit(Shock.WAGE_DEFAULT, defaults)
+    return np.asarray(now)
 
 
 def _hands(month: Month) -> Floats:
@@ -49,19 +64,21 @@ def _hands(month: Month) -> Floats:
 def _farm(month: Month, ledger: Floats) -> None:
     households, villages, p, m = month.state.households, month.state.villages, month.parameters.farm, month.calendar
     hands, n = _hands(month), month.state.n_households
-    used = np.minimum(households.land_mu, p.mu_per_worker * hands)
+    used = np.minimum(households.land_mu, p.mu_per_worker * hands * np.where(households.grower, 1.6, 1.0))
     flood = villages.flood_damage[households.village]
     prone = np.where(households.flood_prone, month.parameters.weather.flood_prone_factor, 0.8)
-    kept = (1 - villages.crop_damage[households.village]) * (1 - np.minimum(flood * prone, 1.0))
+    kept = households.harvest_kept * (1 - villages.crop_damage[households.village]) * (1 - np.minimum(flood * prone, 1.0))
     level = month.price * np.exp(0.5 * households.ability + households.noise[:, 0])
-    normal = used * p.crop_gross_mu_year * level
-    ledger[:, Item.CROPS] = normal * p.crop_season[m] * kept * _noisy(month, n)
+    normal = used * p.crop_gross_mu_year * np.where(households.grower, p.grower_value_factor, 1.0) * level
+    ledger[:, Item.CROPS] = normal * np.where(households.grower, p.grower_season[m], p.crop_season[m]) * kept * _noisy(month, n)
     ledger[:, Item.CROPS_COST] = normal * p.crop_cost_share * p.crop_cost_season[m]
-    keeps = households.herd & (hands >= 0.5)
+    keeps = households.herd & (hands >= 0.3)
     stock = 1 - villages.herd_damage[households.village]
-    herd = keeps * p.herd_gross_month * level
-    ledger[:, Item.LIVESTOCK] = herd * p.herd_season[m] * stock * np.exp(month.state.market[1]) * _noisy(month, n)
-    ledger[:, Item.LIVESTOCK_COST] = herd * p.herd_cost_share * (0.5 + 0.5 * stock)
+    herd = keeps * np.minimum(hands, p.hands_for_full_herd) / p.hands_for_full_herd * p.herd_gross_month * level * np.where(households.herder, p.herder_scale, 1.0)
+    season = np.where(households.herder, p.herder_season[m] * households.herd_kept, p.herd_season[m])
+    ledger[:, Item.LIVESTOCK] = herd * season * stock * np.exp(month.state.market[1]) * _noisy(month, n)
+    cost = np.where(households.herder, p.herder_cost_season[m], 0.5 + 0.5 * stock)
+    ledger[:, Item.LIVESTOCK_COST] = herd * p.herd_cost_share * cost
     if m == 11:
         ledger[:, Item.RENT] = np.where(households.land_mu - used >= 1, (households.land_mu - used) * p.rent_mu_year * month.price, 0.0)
     _industry_measure(month, ledger)
@@ -80,7 +97,9 @@ def _business(month: Month, ledger: Floats) -> None:
     owners = month.per_household(persons.work == Work.SELF)
     normal = owners * p.gross_month * month.price * np.exp(0.6 * households.ability + households.noise[:, 0])
     ledger[:, Item.BUSINESS] = normal * _noisy(month, len(owners))
-    ledger[:, Item.BUSINESS_COST] = normal * p.cost_share
+    lost = month.chance(p.loss_month, len(owners)) & (owners > 0)
+    month.hit(Shock.BUSINESS_FAILED, lost)
+    ledger[:, Item.BUSINESS_COST] = normal * (p.cost_share + lost * month.rng.uniform(*p.loss_months, len(owners)))
     credit = (households.support_left[:, Measure.MICRO_CREDIT] > 0) & households.support_delivered[:, Measure.MICRO_CREDIT]
     ledger[:, Item.BUSINESS] += credit * month.parameters.support.credit_month * month.price
 
@@ -95,11 +114,12 @@ def _property(month: Month, ledger: Floats) -> None:
 def _transfers(month: Month, ledger: Floats) -> None:
     households, p, n = month.state.households, month.parameters.transfer, month.state.n_households
     ends = households.remittance & month.chance(p.remittance_ends_month, n)
-    starts = ~households.remittance & month.chance(p.remittance_starts_month, n)
+    need = month.in_need()
+    starts = ~households.remittance & month.chance(p.remittance_starts_month * np.where(need, p.remittance_need_factor, 1.0))
     households.remittance[:] = (households.remittance & ~ends) | starts
     month.hit(Shock.REMITTANCE_LOST, ends)
     level = month.price * np.exp(0.4 * households.ability + households.noise[:, 2])
-    ledger[:, Item.REMITTANCE] = households.remittance * p.remittance_month * level * _noisy(month, n)
+    ledger[:, Item.REMITTANCE] = households.remittance * np.sqrt(month.members() / 3) * p.remittance_month * level * _noisy(month, n)
     subsidies = households.subsidies
     ledger[:, Item.DIBAO] = subsidies[:, Programme.DIBAO]
     ledger[:, Item.PENSION] = subsidies[:, Programme.PENSION]

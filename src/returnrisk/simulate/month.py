@@ -8,7 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from returnrisk.simulate.parameters import Parameters
-from returnrisk.simulate.state import Bools, CountyState, Floats, Ints, Shock, Work, ages, as_date, first_day, last_day, month_number
+from returnrisk.simulate.state import (
+    Bools,
+    CountyState,
+    Floats,
+    Ints,
+    Shock,
+    Work,
+    ages,
+    as_date,
+    first_day,
+    last_day,
+    month_number,
+)
 
 
 @dataclass(slots=True)
@@ -75,6 +87,14 @@ class Month:
     def members(self) -> Ints:
         """Present members of every household."""
         return self.per_household(np.ones(len(self.state.persons.household))).astype(np.int64)
+
+    def income_per_head(self) -> Floats:
+        """Net income of the last twelve months a head, CNY."""
+        return np.asarray(self.state.households.net12.sum(axis=1) / self.members())
+
+    def in_need(self) -> Bools:
+        """Households so near the line that they look for more."""
+        return np.asarray(self.income_per_head() < self.parameters.household.need_below * self.line)
 
     def hit(self, shock: Shock, households: Ints | Bools) -> None:
         """Note a shock of these households (indices or a mask)."""

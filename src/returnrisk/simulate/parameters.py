@@ -25,6 +25,7 @@ PARAMETER_FILE = Path(__file__).with_name("parameters.toml")
 @dataclass(frozen=True, slots=True)
 class ClockParameters:
     """Price level and burn-in."""
+
     growth_year: float
     reference_month: str
     burn_in_months: int
@@ -34,6 +35,7 @@ class ClockParameters:
 @dataclass(frozen=True, slots=True)
 class LineParameters:
     """The monitoring line by first day in force."""
+
     valid_from: tuple[str, ...]
     cny_year: tuple[float, ...]
 
@@ -41,6 +43,7 @@ class LineParameters:
 @dataclass(frozen=True, slots=True)
 class VillageParameters:
     """Villages and townships."""
+
     households_per_village: int
     min_townships: int
     max_townships: int
@@ -50,6 +53,7 @@ class VillageParameters:
     p_remote: float
     p_minority_area: float
     sd_prosperity: float
+    sd_harvest_hazard: float
     remote_prosperity: float
     unseen_factor: float
 
@@ -57,12 +61,14 @@ class VillageParameters:
 @dataclass(frozen=True, slots=True)
 class HouseholdParameters:
     """Households at the start."""
+
     share_ex_poor: float
     share_ex_poor_in_poverty_village: float
     size_shares: tuple[float, ...]
+    need_below: float
     sd_ability: float
     ex_poor_ability: float
-    mean_land_mu: float
+    land_mu_head: float
     sd_log_land: float
     p_resettled_outside_site: float
     p_flood_prone: float
@@ -76,6 +82,7 @@ class HouseholdParameters:
 @dataclass(frozen=True, slots=True)
 class MemberParameters:
     """Members at the start."""
+
     head_age_mean: float
     head_age_sd: float
     p_head_male: float
@@ -94,6 +101,7 @@ class MemberParameters:
 @dataclass(frozen=True, slots=True)
 class LifeParameters:
     """Births, deaths and marriages."""
+
     death_year_at_25: float
     death_growth: float
     death_serious_factor: float
@@ -105,6 +113,7 @@ class LifeParameters:
 @dataclass(frozen=True, slots=True)
 class WorkParameters:
     """Jobs and wages."""
+
     migrant_wage_month: float
     share_brought_home: float
     local_wage_month: float
@@ -117,12 +126,20 @@ class WorkParameters:
     local_season: tuple[float, ...]
     p_local_month_worked: float
     job_loss_month: float
+    laid_off_together_month: float
+    p_laid_off_together: float
+    grower_job_factor: float
+    p_paid_yearly: float
+    share_paid_monthly: float
+    p_default: float
+    share_lost: tuple[float, ...]
     job_loss_old_factor: float
     job_loss_low_education_factor: float
     job_loss_formal_factor: float
     job_again_month: float
     job_again_by_age: tuple[float, ...]
     farmer_takes_job_month: float
+    need_factor: float
     gives_up_after_months: int
     p_away_again: float
     retires_at: int
@@ -133,13 +150,27 @@ class WorkParameters:
 @dataclass(frozen=True, slots=True)
 class FarmParameters:
     """Crops, livestock, land."""
+
     crop_gross_mu_year: float
     crop_cost_share: float
     crop_season: tuple[float, ...]
     crop_cost_season: tuple[float, ...]
+    p_grower: float
+    grower_land_factor: float
+    grower_value_factor: float
+    grower_season: tuple[float, ...]
+    failure_month: float
+    failure_month_other: float
+    failure_damage: tuple[float, ...]
+    p_herder: float
+    herder_scale: float
+    herder_season: tuple[float, ...]
+    herder_cost_season: tuple[float, ...]
+    herder_failure_month: float
     mu_per_worker: float
     p_herd: float
     herd_gross_month: float
+    hands_for_full_herd: float
     herd_cost_share: float
     herd_season: tuple[float, ...]
     price_persistence: float
@@ -152,14 +183,18 @@ class FarmParameters:
 @dataclass(frozen=True, slots=True)
 class BusinessParameters:
     """Small businesses."""
+
     gross_month: float
     cost_share: float
+    loss_month: float
+    loss_months: tuple[int, ...]
     fails_month: float
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseParameters:
     """Persistent and monthly noise of income."""
+
     persistence: float
     sd_operating: float
     sd_wage: float
@@ -170,6 +205,7 @@ class NoiseParameters:
 @dataclass(frozen=True, slots=True)
 class WeatherParameters:
     """Shocks that neighbours share."""
+
     p_drought_month: float
     p_township_hit: float
     p_village_hit: float
@@ -185,6 +221,7 @@ class WeatherParameters:
 @dataclass(frozen=True, slots=True)
 class HealthParameters:
     """Illness, disability and what treatment costs."""
+
     serious_month_at_40: float
     serious_growth: float
     serious_months: tuple[int, ...]
@@ -211,6 +248,7 @@ class HealthParameters:
 @dataclass(frozen=True, slots=True)
 class InsuranceParameters:
     """The chain that pays a bill."""
+
     in_scope_share: tuple[float, ...]
     basic_rate_inpatient: float
     basic_rate_chronic: float
@@ -229,6 +267,7 @@ class InsuranceParameters:
 @dataclass(frozen=True, slots=True)
 class TransferParameters:
     """Subsidies, pensions and remittances."""
+
     pension_month: float
     pension_age: int
     disability_living_month: float
@@ -244,12 +283,14 @@ class TransferParameters:
     p_remittance: float
     p_remittance_elderly: float
     remittance_ends_month: float
+    remittance_need_factor: float
     remittance_starts_month: float
 
 
 @dataclass(frozen=True, slots=True)
 class DibaoParameters:
     """The minimum living allowance: who applies, who loses it."""
+
     line_share: float
     applies_month: float
     sd_assessment: float
@@ -262,6 +303,7 @@ class DibaoParameters:
 @dataclass(frozen=True, slots=True)
 class MonitoringParameters:
     """Who is identified, and when the risk is closed."""
+
     p_below_line_month: float
     p_near_and_shock_month: float
     p_sudden_month: float
@@ -280,6 +322,7 @@ class MonitoringParameters:
 @dataclass(frozen=True, slots=True)
 class SupportParameters:
     """Measures, given more to those who look at risk."""
+
     targeted: bool
     p_monitored_month: float
     p_shock_month: float
@@ -303,6 +346,7 @@ class SupportParameters:
 @dataclass(frozen=True, slots=True)
 class ReportingParameters:
     """When the offices record what happened."""
+
     income_days: tuple[int, ...]
     income_late_days: tuple[int, ...]
     p_income_late: float
@@ -319,6 +363,7 @@ class ReportingParameters:
 @dataclass(frozen=True, slots=True)
 class ExportParameters:
     """What goes wrong in the files."""
+
     gb18030_year: int
     p_duplicate_row: float
     p_bad_cell: float

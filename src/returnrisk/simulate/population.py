@@ -32,8 +32,9 @@ HEAD, SPOUSE, CHILD, PARENT, GRANDCHILD, OTHER = range(len(RELATIONS))
 def draw_population(rng: np.random.Generator, parameters: Parameters, *, n_households: int, month: int) -> CountyState:
     """Villages, households and persons on the first day of `month`, with no income yet."""
     villages = _villages(rng, parameters, n_households)
-    households = _households(rng, parameters, villages, n_households)
-    persons = _persons(rng, parameters, households, month)
+    size = 1 + rng.choice(7, n_households, p=parameters.household.size_shares)
+    households = _households(rng, parameters, villages, size)
+    persons = _persons(rng, parameters, households, size, month)
     county = parameters.work.market_sd * rng.standard_normal(), parameters.farm.price_sd * rng.standard_normal()
     return CountyState(
         month=month,
@@ -63,14 +64,15 @@ def _villages(rng: np.random.Generator, parameters: Parameters, n_households: in
         remote=remote,
         minority=rng.random(n) < p.p_minority_area * np.where(remote, 2.0, 2 / 3),
         prosperity=p.sd_prosperity * rng.standard_normal(n) + np.where(remote, p.remote_prosperity, 0.0),
+        hazard=np.exp(p.sd_harvest_hazard * rng.standard_normal(n) - p.sd_harvest_hazard**2 / 2),
         crop_damage=np.zeros(n),
         flood_damage=np.zeros(n),
         herd_damage=np.zeros(n),
     )
 
 
-def _households(rng: np.random.Generator, parameters: Parameters, villages: Villages, n: int) -> Households:
-    p, farm, noise = parameters.household, parameters.farm, parameters.noise
+def _households(rng: np.random.Generator, parameters: Parameters, villages: Villages, size: Ints) -> Households:
+    p, farm, noise, n = parameters.household, parameters.farm, parameters.noise, len(size)
     village = np.sort(rng.integers(0, len(villages.code), n))
     inside = villages.poverty[village]
     share = parameters.village.p_poverty_village
@@ -79,6 +81,9 @@ def _households(rng: np.random.Generator, parameters: Parameters, villages: Vill
     in_minority = villages.minority[village]
     registered = rng.integers(month_day(2014, 1), month_day(2018, 1), n)
     remote = villages.remote[village]
+    draw = rng.random(n)
+    grower, herder = draw < farm.p_grower, draw > 1 - farm.p_herder
+    land = p.land_mu_head * size * np.exp(p.sd_log_land * rng.standard_normal(n) - p.sd_log_land**2 / 2)
     subsidies = np.zeros((n, len(Programme)))
     ecology = rng.random(n) < parameters.transfer.p_ecology * np.where(remote, 2.0, 2 / 3)
     subsidies[:, Programme.ECOLOGY] = np.where(ecology, parameters.transfer.ecology_year / 12, 0.0)
@@ -93,12 +98,18 @@ def _households(rng: np.random.Generator, parameters: Parameters, villages: Vill
         water_safe=rng.random(n) < p.p_water_safe,
         flood_prone=rng.random(n) < p.p_flood_prone,
         rooms=rng.integers(2, 7, n),
-        land_mu=np.round(p.mean_land_mu * np.exp(p.sd_log_land * rng.standard_normal(n) - p.sd_log_land**2 / 2), 1),
+        land_mu=np.round(land * np.where(grower, farm.grower_land_factor, 1.0), 1),
         minority=rng.random(n) < np.where(in_minority, p.p_minority_inside, p.p_minority_outside),
         commercial_cover=rng.random(n) < p.p_commercial_cover,
         ability=p.sd_ability * rng.standard_normal(n) + villages.prosperity[village] + np.where(ex_poor, p.ex_poor_ability, 0.0),
         noise=rng.standard_normal((n, 3)) * (noise.sd_operating, noise.sd_wage, noise.sd_remittance),
-        herd=rng.random(n) < farm.p_herd,
+        herd=herder | (rng.random(n) < farm.p_herd),
+        grower=grower,
+        herder=herder,
+        harvest_kept=np.ones(n),
+        herd_kept=np.ones(n),
+        paid_yearly=rng.random(n) < parameters.work.p_paid_yearly,
+        owed=np.zeros(n),
         remittance=np.zeros(n, dtype=bool),
         subsidies=subsidies,
         net12=months,
@@ -152,8 +163,7 @@ def _relations_and_ages(rng: np.random.Generator, parameters: Parameters, size: 
     return np.concatenate(household)[order], np.concatenate(relation)[order], np.concatenate(age)[order]
 
 
-def _persons(rng: np.random.Generator, parameters: Parameters, households: Households, month: int) -> Persons:
-    size = 1 + rng.choice(7, len(households.village), p=parameters.household.size_shares)
+def _persons(rng: np.random.Generator, parameters: Parameters, households: Households, size: Ints, month: int) -> Persons:
     household, relation, age = _relations_and_ages(rng, parameters, size)
     n = len(household)
     head_male = rng.random(len(size)) < parameters.member.p_head_male
@@ -176,7 +186,7 @@ def _persons(rng: np.random.Generator, parameters: Parameters, households: House
     return persons
 
 
-def new_persons(  # noqa: PLR0913 (the person's own facts)
+def new_persons(
     rng: np.random.Generator, parameters: Parameters, *, household: Ints, relation: Ints, male: Bools, born_day: Ints
 ) -> Persons:
     """Persons of given household, relation, sex and birthday; healthy, at home, without work."""
@@ -246,9 +256,11 @@ def _draw_work(rng: np.random.Generator, parameters: Parameters, households: Hou
     band = age_band(age)
     able = (age >= 16) & (age < p.retires_at) & ~persons.in_school & ~np.isin(persons.disability, (1, 2))
     lift = np.where(persons.male, 1.2, 0.8) * np.where(households.ex_poor[persons.household], 0.85, 1.06)
+    special = (households.grower | households.herder)[persons.household]
+    lift = lift * np.where(special, p.grower_job_factor, 1.0)
     lift = lift * np.where(persons.chronic | (persons.disability > 0), 0.6, 1.0)
     migrant = np.array(p.p_migrant_by_age)[band] * lift
-    local = np.array(p.p_local_by_age)[band]
+    local = np.array(p.p_local_by_age)[band] * np.where(special, p.grower_job_factor, 1.0)
     draw = rng.random(n)
     formal = rng.random(n) < p.p_formal * np.where(persons.education >= 3, 2.0, 0.8)
     job = np.where(formal, Work.FORMAL, Work.INFORMAL)

@@ -1,6 +1,6 @@
 """One month of the county: `step` changes the state and returns what the offices put on file because of it.
 
-    weather, markets → births, deaths, school → illness and bills → jobs → entitlements → measures → income → monitoring → records
+weather, markets → births, deaths, school → illness and bills → jobs → entitlements → measures → income → monitoring → records
 """
 
 from __future__ import annotations

@@ -188,6 +188,8 @@ def file_ledger(month: Month, income: Floats, *, never: Bools) -> LedgerRows:
     rows, columns, entered = _wrong_entries(month, income[filed])
     corrected = np.full((len(rows), items.shape[1]), np.nan)
     corrected[np.arange(len(rows)), columns] = items[rows, columns]
+    with_cost = np.flatnonzero(np.isin(columns, COSTS - 1))  # gross and cost of an item are one canonical row
+    corrected[with_cost, columns[with_cost] + 1] = items[rows[with_cost], columns[with_cost] + 1]
     items[rows, columns] = entered
     corrected_on = recorded[rows] + uniform_days(rng, p.correction_days, len(rows))
     return LedgerRows(

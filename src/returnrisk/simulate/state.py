@@ -99,6 +99,9 @@ class Shock(IntEnum):
     DIBAO_LOST = 6
     REMITTANCE_LOST = 7
     BUSINESS_FAILED = 8
+    HARVEST = 9
+    LAID_OFF_TOGETHER = 10
+    WAGE_DEFAULT = 11
 
 
 COSTS = np.array([Item.CROPS_COST, Item.LIVESTOCK_COST, Item.BUSINESS_COST])
@@ -157,6 +160,7 @@ class Villages(Arrays):
     remote: Bools
     minority: Bools
     prosperity: Floats
+    hazard: Floats  # how much likelier harvests fail here
     crop_damage: Floats
     flood_damage: Floats
     herd_damage: Floats
@@ -180,6 +184,12 @@ class Households(Arrays):
     ability: Floats
     noise: Floats  # operating, wage, remittance
     herd: Bools
+    grower: Bools  # lives mainly from one cash crop
+    herder: Bools  # lives mainly from stock sold once a year
+    harvest_kept: Floats  # share of this year's crop that the household's own bad luck left
+    herd_kept: Floats  # the same for a herder's sale
+    paid_yearly: Bools  # migrants whose employer settles before Spring Festival
+    owed: Floats  # wages not yet settled, CNY
     remittance: Bools
     subsidies: Floats  # CNY a month by Programme
     net12: Floats  # net income of the last twelve months, one column per calendar month

@@ -11,7 +11,7 @@ from returnrisk.simulate.programmes import noticed_less
 from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Shock, Work
 
 UNSTABLE, MARGINAL, SUDDEN = range(3)
-RISK_OF_SHOCK = np.array([0, 1, 4, 3, 5, 6, 6, 6, 5])
+RISK_OF_SHOCK = np.array([0, 1, 4, 3, 5, 6, 6, 6, 5, 3, 4, 4])
 """Risk type (illness, disability, schooling, disaster, job_loss, industry, other) that each `Shock` is filed under."""
 
 
@@ -40,11 +40,6 @@ class SupportRows:
     recorded: Ints
 
 
-def income_per_head(month: Month) -> Floats:
-    """Net income of the last twelve months a head, CNY."""
-    return np.asarray(month.state.households.net12.sum(axis=1) / month.members())
-
-
 def note_shocks(month: Month) -> None:
     """Remember the month and kind of each household's latest shock."""
     households = month.state.households
@@ -67,7 +62,7 @@ def identify(month: Month) -> MonitoringRows:
         month.state.identified[:] = 0
     month.state.identified += np.bincount(month.state.villages.township[households.village[new]], minlength=len(month.state.identified))
     days = month.event_days(len(new))
-    sudden = (income_per_head(month)[new] >= month.parameters.monitoring.near_line * month.line) & recently_hit(month)[new]
+    sudden = (month.income_per_head()[new] >= month.parameters.monitoring.near_line * month.line) & recently_hit(month)[new]
     households.monitored[new] = True
     households.monitored_day[new] = days
     households.category[new] = np.select([sudden, households.ex_poor[new]], [SUDDEN, UNSTABLE], MARGINAL)
@@ -91,7 +86,7 @@ def identify(month: Month) -> MonitoringRows:
 
 def _identified(month: Month) -> Ints:
     households, p = month.state.households, month.parameters.monitoring
-    ratio, hit = income_per_head(month) / month.line, recently_hit(month)
+    ratio, hit = month.income_per_head() / month.line, recently_hit(month)
     sudden = hit & (households.out_of_pocket > p.sudden_out_of_pocket)
     chance = np.select(
         [ratio < 1, hit & (ratio < p.near_line), sudden], [p.p_below_line_month, p.p_near_and_shock_month, p.p_sudden_month], p.p_other_month
@@ -109,7 +104,7 @@ def _closed(month: Month) -> Ints:
     households, p = month.state.households, month.parameters.monitoring
     labour = month.per_household(labour_capacity(month) > 0) > 0
     long = month.first_day - households.monitored_day > 30 * p.stable_months
-    stable = income_per_head(month) >= p.stable_above * month.line
+    stable = month.income_per_head() >= p.stable_above * month.line
     may = households.monitored & labour & long & stable & ~recently_hit(month)
     return np.flatnonzero(may & month.chance(p.p_exit_month, len(may)))
 
@@ -154,7 +149,7 @@ def _end(month: Month) -> Bools:
 def _start(month: Month, ended: Bools) -> Bools:
     """Who gets which new measure: the more a household looks at risk, the likelier."""
     households, p = month.state.households, month.parameters.support
-    low = income_per_head(month) < month.parameters.monitoring.near_line * month.line
+    low = month.income_per_head() < month.parameters.monitoring.near_line * month.line
     chance = np.select(
         [households.monitored, recently_hit(month), low & households.ex_poor, low, households.ex_poor],
         [p.p_monitored_month, p.p_shock_month, p.p_low_ex_poor_month, p.p_low_general_month, p.p_ex_poor_month],
@@ -188,7 +183,7 @@ def _fitting(month: Month) -> Floats:
     labour = month.per_household(capacity > 0) > 0
     ill = month.per_household(persons.ill_left > 0) > 0
     student = month.per_household(persons.in_school) > 0
-    low = income_per_head(month) < month.line
+    low = month.income_per_head() < month.line
     weights = np.zeros((len(idle), len(Measure)))
     weights[:, Measure.INDUSTRY] = 2.0 * hands
     weights[:, Measure.JOB] = 3.0 * idle + 0.5 * hands

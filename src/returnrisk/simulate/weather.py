@@ -15,6 +15,7 @@ def strike(month: Month) -> None:
     _drought(month)
     _flood(month)
     _disease(month)
+    _harvest_failure(month)
     _noise(month)
 
 
@@ -31,6 +32,8 @@ def _recover(month: Month) -> None:
     if month.calendar == 1:  # the new year's crop starts whole
         villages.crop_damage[:] = 0.0
         villages.flood_damage[:] = 0.0
+        month.state.households.harvest_kept[:] = 1.0
+        month.state.households.herd_kept[:] = 1.0
 
 
 def _drought(month: Month) -> None:
@@ -61,6 +64,22 @@ def _disease(month: Month) -> None:
     damage = month.rng.uniform(*p.disease_damage, n)
     villages.herd_damage[hit] = np.maximum(villages.herd_damage[hit], damage[hit])
     month.hit(Shock.HERD, hit[households.village] & households.herd)
+
+
+def _harvest_failure(month: Month) -> None:
+    """A household's own bad luck, likelier for growers and in some villages year after year."""
+    villages, households, p = month.state.villages, month.state.households, month.parameters.farm
+    n = month.state.n_households
+    hazard = np.where(households.grower, p.failure_month, p.failure_month_other) * villages.hazard[households.village]
+    failed = month.chance(np.minimum(hazard, 0.5))
+    kept = 1 - month.rng.uniform(*p.failure_damage, n)
+    if 5 <= month.calendar <= 8:
+        households.harvest_kept[failed] = np.minimum(households.harvest_kept[failed], kept[failed])
+        month.hit(Shock.HARVEST, failed)
+    if month.calendar in (11, 0):  # at the sale itself
+        unsold = households.herder & month.chance(np.minimum(p.herder_failure_month * villages.hazard[households.village], 0.5))
+        households.herd_kept[unsold] = np.minimum(households.herd_kept[unsold], kept[unsold])
+        month.hit(Shock.HERD, unsold)
 
 
 def _noise(month: Month) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from returnrisk.simulate.month import Month, has_job, labour_capacity
 from returnrisk.simulate.population import age_band
-from returnrisk.simulate.state import Floats, Measure, Shock, Work
+from returnrisk.simulate.state import Bools, Floats, Measure, Shock, Work
 
 
 def change_jobs(month: Month) -> None:
@@ -32,11 +32,22 @@ def _lose(month: Month) -> None:
     hazard = hazard * np.where(persons.education <= 1, p.job_loss_low_education_factor, 1.0)
     lost = persons.present & has_job(persons.work) & month.chance(np.minimum(hazard, 0.5))
     failed = persons.present & (persons.work == Work.SELF) & month.chance(month.parameters.business.fails_month, len(age))
+    together = _laid_off_together(month)
+    lost |= together
     month.hit(Shock.JOB_LOSS, persons.household[lost])
+    month.hit(Shock.LAID_OFF_TOGETHER, persons.household[together])
     month.hit(Shock.BUSINESS_FAILED, persons.household[failed])
     persons.work[lost | failed] = Work.UNEMPLOYED
     persons.away[lost | failed] = False
     persons.months_out[lost | failed] = 0
+
+
+def _laid_off_together(month: Month) -> Bools:
+    """Migrants of one household often work at one place and lose it together."""
+    persons, p = month.state.persons, month.parameters.work
+    closed = month.chance(p.laid_off_together_month * np.exp(month.state.market[0]), month.state.n_households)
+    migrants = persons.present & persons.away & has_job(persons.work) & (persons.work == Work.INFORMAL)
+    return migrants & closed[persons.household] & month.chance(p.p_laid_off_together, len(migrants))
 
 
 def _help_factor(month: Month) -> Floats:
@@ -53,10 +64,14 @@ def _find(month: Month) -> None:
     capacity = labour_capacity(month)
     able = persons.present & (capacity > 0) & (age < p.retires_at) & (persons.carer_left == 0)
     ease = np.exp(-month.state.market[0]) * np.array(p.job_again_by_age)[age_band(age)] * np.where(capacity == 2, 1.0, 0.5)
-    ease = ease * _help_factor(month)
+    special = month.state.households.grower | month.state.households.herder
+    ease = ease * _help_factor(month) * np.where(special[persons.household], p.grower_job_factor, 1.0)
     searching = able & (persons.work == Work.UNEMPLOYED)
-    farming = able & (persons.work == Work.FARMING) & (age < 55)
-    hazard = np.where(searching, p.job_again_month, 0.0) + np.where(farming, p.farmer_takes_job_month, 0.0)
+    farming = able & (persons.work == Work.FARMING) & (age < 60)
+    earning = persons.present & (has_job(persons.work) | np.isin(persons.work, (Work.POST, Work.SELF)))
+    pressed = (month.per_household(earning) == 0) | month.in_need()
+    need = np.where(pressed, p.need_factor, 1.0)[persons.household]
+    hazard = np.where(searching, p.job_again_month, 0.0) + np.where(farming, p.farmer_takes_job_month * need, 0.0)
     found = month.chance(np.minimum(hazard * ease, 0.9))
     n = int(found.sum())
     formal = month.chance(p.p_formal, n) & (persons.education[found] >= 2)

@@ -94,7 +94,7 @@ class VisitList:
         return write_table(table.set_column(day, "as_of", table.column("as_of").cast(pa.date32())), path)
 
 
-def select(  # noqa: PLR0913 (each is a table of its own, or what the list must say about itself)
+def select(
     scores: pd.DataFrame,
     reasons: pd.DataFrame,
     *,

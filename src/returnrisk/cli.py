@@ -1,0 +1,321 @@
+"""Command line: parse, call `project`, show progress, end with an exit code.
+
+0 done · 1 failed with a reason · 2 usage · 3 data or check findings · 4 gate refused.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from returnrisk.errors import ReturnRiskError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from returnrisk.project import Project
+
+STAGE_WORDS = {
+    "simulate": "模拟 simulate", "export": "导出文件 export files", "read": "读取文件 read files", "check": "核对数据 check tables",
+    "write": "写入数据仓 write store", "snapshot": "快照 snapshots", "label": "标签 labels", "fit": "训练 fit", "evaluate": "评估 evaluate",
+    "register": "登记模型 register", "score": "评分 score", "visits": "走访名单 visit list", "report": "报告 report",
+}  # fmt: skip
+
+app = App(
+    name="returnrisk",
+    help="返贫风险：哪些农户可能返贫致贫，先走访谁。Which rural households may fall back into poverty, and whom to visit first.",
+    help_on_error=False,
+)
+models_app = App(name="models", help="模型登记簿。The model registry.")
+benchmark_app = App(name="benchmark", help="在公开真实数据上检验。Measure on public real data.")
+app.command(models_app)
+app.command(benchmark_app)
+
+ProjectDir = Annotated[Path, Parameter(name="--project", help="项目文件夹。The project folder.")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="只输出JSON。Print JSON only.")]
+AsOf = Annotated[dt.date, Parameter(name="--as-of", help="数据日 YYYY-MM-DD。The day: nothing recorded later is seen.")]
+HERE = Path()
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress line per stage on the terminal; nothing with --json."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, quiet=quiet)
+    columns = (TextColumn("{task.description:<28}"), BarColumn(bar_width=24), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=False) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                for task in tasks.values():
+                    bars.update(task, completed=bars.tasks[task].total)
+                    bars.stop_task(task)
+                tasks[stage] = bars.add_task(STAGE_WORDS.get(stage, stage), total=max(total, 1))
+            bars.update(tasks[stage], completed=done, total=max(total, 1))
+
+        yield report
+        for task in tasks.values():
+            bars.update(task, completed=bars.tasks[task].total)
+
+
+@contextmanager
+def _opened(folder: Path, *, quiet: bool) -> Iterator[Project]:
+    from returnrisk.project import open_project
+
+    with _progress(quiet=quiet) as report:
+        yield replace(open_project(folder), progress=report)
+
+
+def _show(content: dict[str, Any], *, as_json: bool, table: pd.DataFrame | None = None, text: str = "") -> None:
+    """Print a result: JSON for programs, a table and a line for people."""
+    if as_json:
+        if table is not None:
+            content = {**content, "table": json.loads(table.to_json(orient="records", date_format="iso"))}
+        print(json.dumps(content, ensure_ascii=False, indent=2, default=str))
+        return
+    if table is not None:
+        print(table.to_string(index=False))
+    print(text or "\n".join(f"{k}: {v}" for k, v in content.items()))
+
+
+@app.command
+def init(*, project: ProjectDir = HERE, county_zh: str = "", county_en: str = "") -> None:
+    """Make a project folder: configuration, inbox and a fresh pseudonym key.
+
+    Parameters
+    ----------
+    county_zh, county_en
+        Name of the county on lists and reports.
+    """
+    from returnrisk.project import init_project
+
+    made = init_project(project, county_zh=county_zh, county_en=county_en)
+    print(
+        f"{made.root / 'returnrisk.toml'}\n把各部门文件放入 inbox/ 后运行 returnrisk ingest / put the files into inbox/, then run `returnrisk ingest`"
+    )
+
+
+@app.command
+def simulate(out: Path, *, households: int = 5000, months: int = 72, seed: int = 0) -> None:
+    """Simulate a county and write it as the files departments send.
+
+    Parameters
+    ----------
+    out
+        Folder for the files.
+    households, months, seed
+        Size, length and seed of the simulated county.
+    """
+    from returnrisk.simulate import simulate_county, write_inbox
+
+    with _progress(quiet=False) as report:
+        report("simulate", 0, 1)
+        county = simulate_county(n_households=households, months=months, seed=seed)
+        report("export", 0, 1)
+        files = write_inbox(county, out)
+    print(f"{len(files)} files in {out}")
+
+
+@app.command
+def ingest(*, project: ProjectDir = HERE, json_: AsJson = False) -> int:
+    """Read the inbox into the store; every row ends accepted, duplicate or quarantined. Exit 3 when rows were quarantined."""
+    with _opened(project, quiet=json_) as opened:
+        result = opened.ingest()
+    counts = result.report.frame()
+    n = int(counts["n_quarantined"].sum())
+    text = f"隔离 {n} 行，见 store/accounting/quarantine.csv / {n} rows quarantined, see store/accounting/quarantine.csv"
+    _show({"store": result.manifest.fingerprint, "quarantined": n}, as_json=json_, table=counts, text=text)
+    return 3 if n else 0
+
+
+@app.command
+def train(*, project: ProjectDir = HERE, as_of: AsOf | None = None, json_: AsJson = False) -> None:
+    """Train, calibrate and test the model on what was known on a day; register it as candidate."""
+    with _opened(project, quiet=json_) as opened:
+        result = opened.train(as_of=as_of)
+    version = f"{result.version.name}/{result.version.version}"
+    content = {
+        "model": version,
+        "bundle": result.bundle.path.relative_to(project).as_posix(),
+        "fingerprint": result.bundle.fingerprint,
+    }
+    _show(content, as_json=json_, table=metric_table(result.training.evaluation.frame()))
+
+
+@app.command
+def evaluate(*, project: ProjectDir = HERE, model: str = "candidate", as_of: AsOf | None = None, json_: AsJson = False) -> None:
+    """Measure a registered model again on its test days.
+
+    Parameters
+    ----------
+    model
+        Alias (candidate, champion, previous) or version number.
+    """
+    with _opened(project, quiet=json_) as opened:
+        result = opened.evaluate(which=_which(model), as_of=as_of)
+    _show({"model": model}, as_json=json_, table=metric_table(result.frame()))
+
+
+@app.command
+def score(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", json_: AsJson = False) -> None:
+    """Risks and reasons of every household on a day."""
+    with _opened(project, quiet=json_) as opened:
+        result = opened.score(as_of=as_of, which=_which(model))
+    strata = result.frame().groupby("stratum").size().rename("households").reset_index()
+    _show({"model": result.model_version, "as_of": as_of}, as_json=json_, table=strata)
+
+
+@app.command
+def visits(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", json_: AsJson = False) -> None:
+    """The priority visit list of a day: a workbook per township."""
+    with _opened(project, quiet=json_) as opened:
+        result = opened.visits(opened.score(as_of=as_of, which=_which(model)))
+    content = {"listed": len(result.frame()), "workbooks": [p.as_posix() for p in result.workbooks]}
+    _show(
+        content,
+        as_json=json_,
+        table=result.visit_list.make_up()[["area_name", "capacity", "must_visit", "model", "listed", "left_out"]],
+    )
+
+
+@app.command
+def report(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", json_: AsJson = False) -> None:
+    """The evaluator's page for the list of a day."""
+    with _opened(project, quiet=json_) as opened:
+        scores = opened.score(as_of=as_of, which=_which(model))
+        path = opened.report(scores, opened.visits(scores), which=_which(model))
+    _show({"report": path.as_posix()}, as_json=json_)
+
+
+@app.command
+def run(*, as_of: AsOf, project: ProjectDir = HERE, json_: AsJson = False) -> None:
+    """The monthly job: ingest, score with the champion, visit list, report. Safe to repeat."""
+    with _opened(project, quiet=json_) as opened:
+        result = opened.run(as_of=as_of)
+    content = {
+        "model": result.model_version,
+        "listed": len(result.frame()),
+        "lists": (result.visits.parquet.parent / "lists").as_posix(),
+        "report": result.report.as_posix(),
+        "quarantined": int(result.ingest.report.frame()["n_quarantined"].sum()),
+    }
+    _show(content, as_json=json_)
+
+
+@models_app.command(name="list")
+def list_models(*, project: ProjectDir = HERE, json_: AsJson = False) -> None:
+    """All registered versions."""
+    with _opened(project, quiet=True) as opened:
+        versions = opened.catalogue().versions()
+    _show({}, as_json=json_, table=versions, text=" ")
+
+
+@models_app.command
+def promote(*, project: ProjectDir = HERE, version: int | None = None, json_: AsJson = False) -> None:
+    """Move alias champion to a version (default: the candidate); the old champion becomes previous.
+
+    Parameters
+    ----------
+    version
+        Version number.
+    """
+    with _opened(project, quiet=True) as opened:
+        moved = opened.promote(version=version)
+    _show({"champion": f"{moved.name}/{moved.version}", "fingerprint": moved.fingerprint}, as_json=json_)
+
+
+@benchmark_app.command
+def eph(
+    *,
+    data: Path,
+    train_until: str = "2010Q4",
+    test_from: str = "2011Q1",
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+) -> None:
+    """Real households: Argentina's quarterly panel through the same accounts, features, outcome and model code.
+
+    Parameters
+    ----------
+    data
+        Folder with `hogar/` and `indiv/` files.
+    train_until
+        Outcomes for training are realised up to this quarter.
+    test_from
+        Test rows start at this quarter or later.
+    json_file
+        Write the records there.
+    """
+    from returnrisk.benchmark import run_eph, write_records
+
+    with _progress(quiet=False) as progress:
+        result = run_eph(data, train_until=train_until, test_from=test_from, progress=progress)
+    print(result.table().to_string(index=False))
+    if json_file is not None:
+        write_records(result, json_file)
+
+
+@app.command
+def demo(*, out: Path = Path("demo"), households: int = 5000, months: int = 72, seed: int = 0) -> None:
+    """Simulate a county and run the whole chain on its files.
+
+    Parameters
+    ----------
+    out
+        Folder for the demo project; made anew.
+    households, months, seed
+        Size, length and seed of the simulated county.
+    """
+    from returnrisk.demo import run_demo
+
+    with _progress(quiet=False) as progress:
+        result = run_demo(out, households=households, months=months, seed=seed, progress=progress)
+    print(result.text())
+
+
+def _which(model: str) -> str | int:
+    return int(model) if model.isdigit() else model
+
+
+def metric_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Metrics as people read them: one row per metric, value with its interval per score, n and base rate once each."""
+    shown = frame.assign(figure=[f"{r.value:.3f} ({r.low:.3f}–{r.high:.3f})" for r in frame.itertuples()])
+    wide = shown.pivot_table(index="metric", columns="score", values="figure", aggfunc="first", sort=False)
+    first = frame.iloc[0]
+    wide = wide.reset_index()
+    wide["n"], wide["events"], wide["base_rate"] = int(first["n"]), int(first["n_events"]), f"{first['base_rate']:.4f}"
+    wide.columns.name = None
+    return wide
+
+
+def main() -> None:
+    """Entry point: run a command, print errors of this package as one message, end with its exit code."""
+    from cyclopts import CycloptsError
+
+    try:
+        code = app(exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        sys.exit(UsageError.exit_code)
+    except ReturnRiskError as error:
+        print(f"错误 / error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        print(
+            f"错误 / error: {error.strerror or error}{f' ({Path(error.filename).name})' if error.filename else ''}", file=sys.stderr
+        )
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

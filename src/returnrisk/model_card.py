@@ -1,0 +1,69 @@
+"""What goes into a model bundle: states of the learners and curves, the feature contract, and the card that tells what it is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from returnrisk.features.catalogue import fingerprint
+from returnrisk.registry.bundle import BundleContent
+from returnrisk.training import Training
+
+LIMITS = (
+    "The probability orders visits; it decides nothing about anybody.",
+    "It describes households as they are helped today: help hides risk, and a low figure does not end anybody's follow-up.",
+    "Outcomes come from the income ledger as reported; who is reported badly is predicted badly.",
+    "It was measured on later days of the same county; another county needs its own measurement.",
+)
+
+
+def bundle_content(training: Training, *, data_fingerprint: str) -> BundleContent:
+    """Everything needed to score, to explain and to judge the model, as plain values."""
+    features = [
+        {"name": f.name, "family": f.family, "unit": f.unit, "dtype": "float32", "monotone": f.monotone} for f in training.features
+    ]
+    return BundleContent(
+        learners={name: score.learner.to_state() for name, score in training.scores.items()},
+        calibration={name: score.calibration.to_state() for name, score in training.scores.items()},
+        catalogue=fingerprint(training.features),
+        features=features,
+        spec=training.spec.as_dict(),
+        card=model_card(training, data_fingerprint=data_fingerprint),
+    )
+
+
+def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
+    """The card: purpose, cohort, outcome, periods, counts, metrics with intervals, limits."""
+    spec, split = training.spec, training.split
+    counts = training.label_counts.groupby(["part", "status"])["households"].sum()
+    parts = ("fit", "calibrate", "test")
+    known = ("event", "no_event")
+    metrics = [
+        {
+            key: _plain(record[key])
+            for key in ("score", "metric", "value", "low", "high", "n", "n_events", "base_rate", "n_clusters")
+        }
+        for record in training.evaluation.frame().to_dict("records")
+    ]
+    outcome = spec.outcome
+    return {
+        "name": spec.name,
+        "purpose": f"{spec.title_zh} / {spec.title_en}",
+        "cohort": "households with a member on the day, register net income per head at or above the line, not under monitoring",
+        "outcome": f"{outcome.kind}, rule {outcome.rule}, {outcome.horizon_months} months, account {outcome.account}, window "
+        f"{outcome.window.kind} {outcome.window.months} months, settlement {outcome.settlement}",
+        "periods": {part: [d.isoformat() for d in getattr(split, part)] for part in parts},
+        "known_on": training.known_on.isoformat(),
+        "n": {part: int(sum(counts.get((part, s), 0) for s in known)) for part in parts},
+        "events": {part: int(counts.get((part, "event"), 0)) for part in parts},
+        "not_used": {part: {s: int(counts.get((part, s), 0)) for s in ("censored", "not_computable")} for part in parts},
+        "metrics": metrics,
+        "limits": list(LIMITS),
+        "data_fingerprint": data_fingerprint,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """NumPy numbers to Python's, NaN to None (JSON has no NaN)."""
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and math.isnan(number) else number

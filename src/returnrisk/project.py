@@ -1,0 +1,390 @@
+"""A project folder and its stages: files → store → snapshot → model → risks with reasons → visit list → report.
+
+    project = open_project("my-county")
+    project.ingest()                      # inbox/ → store/
+    project.train(as_of=day)              # → models/exported/, mlruns/, alias candidate
+    project.promote()                     # candidate → champion
+    project.run(as_of=day)                # the monthly job: ingest, score, list, report → outputs/<day>/
+
+Each stage reads what the one before it wrote; the same data and the same model give the same bytes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from returnrisk.config import ModelSpec, ProjectConfig, load_model_spec, load_project_config
+from returnrisk.errors import ConfigError, RegistryError
+from returnrisk.features.snapshot import Snapshot
+from returnrisk.project_texts import CONFIG_TEMPLATE
+from returnrisk.scoring import Scores, score_snapshot
+from returnrisk.store.files import sha256_of, write_atomically, write_json
+from returnrisk.store.view import Store, View, open_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from returnrisk.evaluation import Evaluation
+    from returnrisk.ingest.inbox import IngestResult
+    from returnrisk.registry.bundle import Bundle
+    from returnrisk.registry.catalogue import Catalogue, ModelVersion
+    from returnrisk.training import Training
+    from returnrisk.visits import VisitList
+
+Progress = Callable[[str, int, int], None]
+CONFIG_FILE = "returnrisk.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A trained model: what was measured, the bundle that holds it, and its version in the registry."""
+
+    training: Training
+    bundle: Bundle
+    version: ModelVersion
+
+    def frame(self) -> pd.DataFrame:
+        """Metrics on the test days, one row per score."""
+        return self.training.evaluation.wide()
+
+
+@dataclass(frozen=True, slots=True)
+class VisitResult:
+    """A visit list and the files it was written to."""
+
+    visit_list: VisitList
+    workbooks: tuple[Path, ...]
+    parquet: Path
+
+    def frame(self) -> pd.DataFrame:
+        """The list, without identities."""
+        return self.visit_list.frame()
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Everything one monthly run wrote."""
+
+    ingest: IngestResult
+    scores: Scores
+    visits: VisitResult
+    report: Path
+    model_version: str
+
+    def frame(self) -> pd.DataFrame:
+        """The visit list."""
+        return self.visits.frame()
+
+
+def init_project(
+    root: Path, *, key: bytes | None = None, county_zh: str = "", county_en: str = "", synthetic: bool = False
+) -> Project:
+    """Make a project folder with its configuration and a fresh pseudonym key.
+
+    Raises
+    ------
+    ConfigError
+        There is a project already; nothing is touched.
+    """
+    config = root / CONFIG_FILE
+    if config.exists():
+        raise ConfigError(f"{root.name}/{CONFIG_FILE} exists already: nothing was changed")
+    for folder in ("inbox", "outputs"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    key_file = root / "pseudonym.key"
+    if not key_file.exists():
+        write_atomically(key_file, lambda p: p.write_bytes(key or secrets.token_hex(32).encode()))
+        key_file.chmod(0o600)
+    text = CONFIG_TEMPLATE.format(county_zh=county_zh, county_en=county_en, synthetic=str(synthetic).lower())
+    write_atomically(config, lambda p: p.write_text(text, encoding="utf-8"))
+    return open_project(root)
+
+
+def open_project(root: str | Path) -> Project:
+    """Open an existing project folder.
+
+    Raises
+    ------
+    ConfigError
+        No `returnrisk.toml` there, or a wrong one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> made = init_project(Path(tempfile.mkdtemp()), county_zh="示例县", county_en="Example County")
+    >>> open_project(made.root).config.model
+    'fall-12m'
+    """
+    folder = Path(root)
+    return Project(root=folder, config=load_project_config(folder / CONFIG_FILE))
+
+
+@dataclass(frozen=True)
+class Project:
+    """A user's folder (DESIGN: `inbox/ store/ snapshots/ models/exported/ mlruns/ outputs/`) and the stages that work on it."""
+
+    root: Path
+    config: ProjectConfig
+    progress: Progress = field(default=lambda *_: None, repr=False, compare=False)
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """The model specification in use: a `.toml` of the folder, or a shipped one by name."""
+        own = self.root / "models" / f"{self.config.model}.toml"
+        return load_model_spec(own if own.is_file() else self.config.model)
+
+    def store(self) -> Store:
+        """The store in force, checksums verified."""
+        return open_store(self.root / "store")
+
+    def catalogue(self) -> Catalogue:
+        """The model registry of this folder."""
+        from returnrisk.registry import Catalogue
+
+        return Catalogue(self.root / "mlruns")
+
+    # -- stages ---------------------------------------------------------------------------------------------------------------
+
+    def ingest(self) -> IngestResult:
+        """Read the whole inbox into the store; every row accounted for in `store/accounting/`."""
+        from returnrisk.ingest.inbox import ingest_inbox
+        from returnrisk.store.pseudonyms import read_key
+
+        key = read_key(self.root / self.config.key_file)
+        return ingest_inbox(
+            self.root / "inbox", self.root / "store", key=key, delays=self.config.delay_days, progress=self.progress
+        )
+
+    def snapshot(self, as_of: dt.date, *, store: Store | None = None) -> Snapshot:
+        """Features of every household on a day; kept under `snapshots/` by content of store, specification and catalogue."""
+        from returnrisk.snapshot_cache import cached_snapshot
+
+        return cached_snapshot(self.root / "snapshots", store or self.store(), as_of, spec=self.spec)
+
+    def train(self, *, as_of: dt.date | None = None) -> TrainResult:
+        """Train, calibrate and test the specified model on what was known on `as_of`, seal it and register it as candidate."""
+        from returnrisk.model_card import bundle_content
+        from returnrisk.registry import write_bundle
+        from returnrisk.training import plan_split, train
+
+        store = self.store()
+        day = as_of or store.last_recorded_on()
+        split = plan_split(store, self.spec, known_on=day)
+        training = train(
+            store,
+            self.spec,
+            split=split,
+            known_on=day,
+            snapshots=lambda d: self.snapshot(d, store=store),
+            seed=self.config.seed,
+            progress=self.progress,
+        )
+        self.progress("register", 0, 1)
+        bundle = write_bundle(
+            bundle_content(training, data_fingerprint=store.manifest.fingerprint), folder=self.root / "models" / "exported"
+        )
+        metrics = {
+            f"{r['score']}.{r['metric']}": float(r["value"])
+            for r in training.frame().to_dict("records")
+            if r["value"] == r["value"]
+        }
+        version = self.catalogue().log_training(
+            bundle,
+            metrics=metrics,
+            params={"learner": self.spec.learner.name, **{k: str(v) for k, v in self.spec.learner.params.items()}},
+            tags={"known_on": day.isoformat(), "data": store.manifest.fingerprint[:16]},
+            bundle_location=bundle.path.relative_to(self.root).as_posix(),
+        )
+        return TrainResult(training=training, bundle=bundle, version=version)
+
+    def promote(self, *, version: int | None = None) -> ModelVersion:
+        """Make a version (default: the candidate) the champion that lists are made with."""
+        return self.catalogue().promote(self.spec.name, version=version)
+
+    def model(self, which: str | int = "champion") -> tuple[ModelVersion, Bundle]:
+        """A registered version and its verified bundle.
+
+        Raises
+        ------
+        RegistryError
+            No such version, or nothing registered yet.
+        BundleError
+            The bundle is damaged.
+        """
+        from returnrisk.registry import load_bundle
+
+        version = self.catalogue().resolve(self.spec.name, which)
+        return version, load_bundle(self.root / version.bundle, fingerprint=version.fingerprint)
+
+    def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None) -> Evaluation:
+        """Measure a registered model again on its test days, with outcomes as known on `as_of`."""
+        from returnrisk.evaluation import evaluate
+        from returnrisk.registry.serving import BundleScorer
+        from returnrisk.training import SCORES, labelled_rows
+
+        _, bundle = self.model(which)
+        store = self.store()
+        days = [dt.date.fromisoformat(d) for d in bundle.card["periods"]["test"]]
+        known_on = as_of or dt.date.fromisoformat(bundle.card["known_on"])
+        rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=lambda d: self.snapshot(d, store=store))
+        scorer = BundleScorer(bundle)
+        for name in SCORES:
+            rows[f"p_{name}"] = scorer.risk(rows, learner=name)
+        settings = self.spec.evaluation
+        return evaluate(
+            rows,
+            score_columns={name: f"p_{name}" for name in SCORES},
+            capacity=settings.capacity,
+            within="as_of",
+            n_bootstrap=settings.n_bootstrap,
+            seed=settings.seed,
+        )
+
+    def score(self, *, as_of: dt.date, which: str | int = "champion") -> Scores:
+        """Risks and reasons of every household on a day; written to `outputs/<day>/`."""
+        from returnrisk.registry.serving import BundleScorer
+
+        version, bundle = self.model(which)
+        self.progress("score", 0, 1)
+        snapshot = self.snapshot(as_of)
+        scores = score_snapshot(
+            snapshot, BundleScorer(bundle), visits=self.config.visits, model_version=f"{version.name}/{version.version}"
+        )
+        folder = self.output_folder(as_of)
+        _write_frame(scores.table, folder / "scores.parquet")
+        _write_frame(scores.reasons, folder / "reasons.parquet")
+        return scores
+
+    def visits(self, scores: Scores) -> VisitResult:
+        """The priority visit list of scored households: one workbook per township (with identities), one Parquet (without)."""
+        from returnrisk.reports.list_workbook import write_township_workbooks
+        from returnrisk.visits import VisitSpec, select
+
+        self.progress("visits", 0, 1)
+        view = self.store().as_of(scores.as_of)
+        spec = VisitSpec.from_config(self.config.visits)
+        chosen = select(
+            scores.table,
+            scores.reasons,
+            spec=spec,
+            villages=village_names(view, county_zh=self.config.county_zh),
+            model_version=scores.model_version,
+            must_visit_reasons=scores.must_visit_reasons,
+        )
+        folder = self.output_folder(scores.as_of)
+        parquet = chosen.write_parquet(folder / "visits.parquet")
+        outcome = self.spec.outcome
+        workbooks = write_township_workbooks(
+            chosen.frame(),
+            _identities(view),
+            folder / "lists",
+            horizon_months=outcome.horizon_months,
+            at_end=outcome.rule == "at_end",
+            tiers=spec.tiers,
+            make_up=chosen.make_up(),
+        )
+        for stale in set((folder / "lists").glob("*.xlsx")) - set(workbooks):
+            stale.unlink()  # a township that left the list must not keep an old one
+        return VisitResult(visit_list=chosen, workbooks=tuple(workbooks), parquet=parquet)
+
+    def report(self, scores: Scores, visits: VisitResult, *, which: str | int = "champion") -> Path:
+        """The evaluator's page for one list, with the frames behind every figure beside it."""
+        from returnrisk.reports.content import ReportContent
+        from returnrisk.reports.html_report import render
+        from returnrisk.store.coverage import coverage
+        from returnrisk.visits import strata
+
+        self.progress("report", 0, 1)
+        _, bundle = self.model(which)
+        measured = self.evaluate(which=which)
+        test = bundle.card["periods"]["test"]
+        content = ReportContent(
+            as_of=scores.as_of,
+            area=self.config.county_zh or "本县",
+            model_version=scores.model_version,
+            horizon_months=self.spec.outcome.horizon_months,
+            at_end=self.spec.outcome.rule == "at_end",
+            evaluated_from=dt.date.fromisoformat(test[0]),
+            evaluated_until=dt.date.fromisoformat(test[-1]),
+            capacity=self.spec.evaluation.capacity,
+            level=measured.level,
+            strata=strata(scores.table),
+            make_up=visits.visit_list.make_up(),
+            coverage=coverage(self.store().as_of(scores.as_of)),
+            metrics=measured.frame(),
+            differences=measured.differences("income"),
+            calibration_curve=measured.calibration_curve,
+            lift_curve=measured.lift_curve,
+            synthetic=self.config.synthetic,
+        )
+        return render(content, self.output_folder(scores.as_of) / "report.html")
+
+    def run(self, *, as_of: dt.date) -> RunResult:
+        """The monthly job: ingest, score with the champion, list, report. Safe to repeat: the same inputs give the same files.
+
+        Raises
+        ------
+        RegistryError
+            There is no champion yet: train, look at the figures, promote.
+        """
+        if self.catalogue().versions(self.spec.name).empty:
+            raise RegistryError(
+                f"no model '{self.spec.name}' is registered: run `returnrisk train`, then `returnrisk models promote`"
+            )
+        ingested = self.ingest()
+        scores = self.score(as_of=as_of)
+        visits = self.visits(scores)
+        report = self.report(scores, visits)
+        self._seal(as_of, scores, ingested.manifest.fingerprint)
+        return RunResult(ingest=ingested, scores=scores, visits=visits, report=report, model_version=scores.model_version)
+
+    # -- files ----------------------------------------------------------------------------------------------------------------
+
+    def output_folder(self, as_of: dt.date) -> Path:
+        """`outputs/<day>/`."""
+        return self.root / "outputs" / as_of.isoformat()
+
+    def _seal(self, as_of: dt.date, scores: Scores, store_fingerprint: str) -> None:
+        """Manifest of a run: every file with its checksum, and what it was made from."""
+        folder = self.output_folder(as_of)
+        files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json")
+        content: dict[str, Any] = {
+            "schema": 1,
+            "as_of": as_of.isoformat(),
+            "model_version": scores.model_version,
+            "model_fingerprint": scores.fingerprint,
+            "store_fingerprint": store_fingerprint,
+            "files": {p.relative_to(folder).as_posix(): sha256_of(p) for p in files},
+        }
+        write_json(folder / "manifest.json", content)
+
+
+def village_names(view: View, *, county_zh: str) -> pd.DataFrame:
+    """Names of villages and townships as known on the view's day."""
+    table = view.table("village").select("village_code", "village_name", "township_name").to_pandas()
+    table["township_code"] = table["village_code"] // 1000
+    named: pd.DataFrame = table.assign(county_name=county_zh or "本县").sort_values("village_code", ignore_index=True)
+    return named
+
+
+def _identities(view: View) -> pd.DataFrame | None:
+    """Restricted: read only here, to render a list."""
+    rows = view.store.identity(view.day)
+    return None if rows is None else rows.select("household_id", "head_name", "phone", "address").to_pandas()
+
+
+def _write_frame(frame: pd.DataFrame, path: Path) -> Path:
+    return write_atomically(path, lambda p: frame.to_parquet(p, index=False))
+
+
+def read_manifest_of_run(folder: Path) -> dict[str, Any]:
+    """The manifest a run left in `outputs/<day>/`."""
+    content: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,21 @@
+"""The configuration file a new project starts with, explained line by line in both languages."""
+
+CONFIG_TEMPLATE = """\
+# returnrisk 项目配置 / project configuration
+schema = 1
+county_zh = "{county_zh}"
+county_en = "{county_en}"
+synthetic = {synthetic}            # 模拟数据 / true for a simulated county: lists and reports say so
+key_file = "pseudonym.key"   # 化名密钥，妥善保管 / keep it safe and apart: without it months cannot be linked
+model = "fall-12m"           # models/<name>.toml 或随包模型 / of this folder, or a shipped one
+seed = 0
+
+# 走访能力与分级（县级自定；以下为假定值）/ capacity and tiers: the county's choice; these values are assumed
+[visits]
+per_township = 40            # 每乡镇每月户数 / households per township and month
+top_reasons = 3
+
+# 数据迟到天数，与契约不同时填写 / reporting delay in days where it is not the contract's
+[delay_days]
+# income = 45
+"""

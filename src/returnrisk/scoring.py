@@ -1,0 +1,94 @@
+"""Scoring: a snapshot and a verified model bundle to risks with reasons."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from returnrisk.config import VisitsSpec
+from returnrisk.errors import BundleError
+from returnrisk.explain import below_line_reasons, explain_rows, reasons_for
+from returnrisk.features.snapshot import Snapshot
+from returnrisk.registry.serving import BundleScorer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RISK_COLUMNS = {"risk": "model", "risk_logistic": "logistic", "risk_income_only": "income"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Risks of one day.
+
+    Attributes
+    ----------
+    table
+        One row per household: household_id, as_of, village_code, township_code, stratum, risk, risk_logistic, risk_income_only
+        (probabilities), net_head_cny_year, line_cny_year.
+    reasons
+        Household × position, for every household that may stand on a list.
+    must_visit_reasons
+        The same for households below the line.
+    as_of, model_version, fingerprint
+        Day, `name/version`, and the bundle's fingerprint.
+    """
+
+    table: pd.DataFrame
+    reasons: pd.DataFrame
+    must_visit_reasons: pd.DataFrame
+    as_of: dt.date
+    model_version: str
+    fingerprint: str
+
+    def frame(self) -> pd.DataFrame:
+        """The risks."""
+        return self.table
+
+
+def score_snapshot(snapshot: Snapshot, scorer: BundleScorer, *, visits: VisitsSpec, model_version: str) -> Scores:
+    """Score every household of a snapshot and explain those that may be listed.
+
+    Parameters
+    ----------
+    snapshot
+        Features of the day.
+    scorer
+        The model; its feature contract must be the snapshot's.
+    visits
+        Capacity: in each township at least so many of the highest risks are explained.
+
+    Raises
+    ------
+    BundleError
+        The model was trained on other features than this version computes.
+    ExplanationError
+        Contributions do not add up.
+    """
+    if scorer.bundle.feature_names != snapshot.names:
+        raise BundleError(
+            f"{scorer.bundle.path.name} was trained on {len(scorer.bundle.feature_names)} features that are not the "
+            f"{len(snapshot.names)} this version computes: train again"
+        )
+    table = snapshot.frame()
+    scores = table[
+        ["household_id", "as_of", "village_code", "township_code", "stratum", "net_head_cny_year", "line_cny_year"]
+    ].copy()
+    for column, name in RISK_COLUMNS.items():
+        scores[column] = scorer.risk(table, learner=name)
+    eligible = scores["stratum"].isin(("at_risk", "not_computable"))
+    rank = scores["risk"].where(eligible).groupby(scores["township_code"]).rank(ascending=False, method="min")
+    explained = (rank <= visits.per_township) | (scores["stratum"] == "below_line")
+    rows = table[explained.to_numpy()]
+    contributions = explain_rows(scorer.learners["model"], rows[snapshot.names].to_numpy("float64"))
+    reasons = reasons_for(rows, contributions, features=snapshot.features, population=table, top=visits.top_reasons)
+    below = below_line_reasons(table[table["stratum"] == "below_line"])
+    return Scores(
+        table=scores,
+        reasons=reasons,
+        must_visit_reasons=below,
+        as_of=snapshot.as_of,
+        model_version=model_version,
+        fingerprint=scorer.bundle.fingerprint,
+    )

@@ -1,0 +1,275 @@
+"""Training: labelled snapshots to a calibrated model with two baselines, each measured on the latest days.
+
+    fit days → learner ──scores calibration days──> calibration curve
+    fit + calibration days → learner again (refit)  ──> + curve = the model; measured once on the test days
+
+Labels for fitting and calibrating come from the view of the first test day: nothing learnt later enters. Test labels come from the
+view of the day the training happens on. Both baselines (income alone, logistic regression) go the same way over the same rows.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from returnrisk.calibration import fit_calibration
+from returnrisk.config import LearnerSpec, ModelSpec
+from returnrisk.errors import NotEnoughDataError
+from returnrisk.evaluation import Evaluation, evaluate
+from returnrisk.features.catalogue import Feature
+from returnrisk.features.snapshot import Snapshot
+from returnrisk.models import make_learner
+from returnrisk.outcomes import fall_labels
+from returnrisk.store.view import Store
+from returnrisk.timeline import Split, add_months, last_closed_month_end, month_end, temporal_split
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+SnapshotMaker = Callable[[dt.date], Snapshot]
+Progress = Callable[[str, int, int], None]
+SCORES = ("model", "logistic", "income")
+INCOME_FEATURE = "income_line_ratio"
+MINIMUM_EVENTS = 20
+"""Events under which neither fitting nor calibrating is attempted (assumed; a rule of thumb for a two-parameter curve)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredLearner:
+    """A fitted learner and the curve that turns its log-odds into probabilities."""
+
+    learner: Any
+    calibration: Any
+
+    def risk(self, X: np.ndarray) -> np.ndarray:
+        """Calibrated probability of each row, (n,)."""
+        risk: np.ndarray = self.calibration.apply(self.learner.decision_function(X))
+        return risk
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A trained model, its baselines and what they were worth on the test days.
+
+    Attributes
+    ----------
+    scores
+        "model", "logistic", "income": each a `ScoredLearner`.
+    predictions
+        One row per test household and day: household_id, as_of, village_code, seen_below, y, p_model, p_logistic, p_income.
+    label_counts
+        Households by part and label status.
+    """
+
+    spec: ModelSpec
+    split: Split
+    features: tuple[Feature, ...]
+    scores: Mapping[str, ScoredLearner]
+    predictions: pd.DataFrame
+    evaluation: Evaluation
+    label_counts: pd.DataFrame
+    known_on: dt.date
+
+    def frame(self) -> pd.DataFrame:
+        """The metrics."""
+        return self.evaluation.frame()
+
+
+def candidate_days(first: dt.date, last: dt.date, *, step_months: int, min_history_months: int, delay_days: int) -> list[dt.date]:
+    """Month ends from `last` backwards, `step_months` apart, by which the stated months since `first` had been reported.
+
+    Examples
+    --------
+    >>> candidate_days(dt.date(2024, 1, 1), dt.date(2025, 9, 30), step_months=3, min_history_months=12, delay_days=45)
+    [datetime.date(2025, 3, 31), datetime.date(2025, 6, 30), datetime.date(2025, 9, 30)]
+    """
+    earliest = month_end(add_months(first, min_history_months - 1))
+    days, day = [], month_end(last)
+    while last_closed_month_end(day, delay_days=delay_days) >= earliest:
+        days.append(day)
+        day = add_months(day, -step_months)
+    return sorted(days)
+
+
+def plan_split(
+    store: Store, spec: ModelSpec, *, known_on: dt.date, train_known_on: dt.date | None = None, test_from: dt.date | None = None
+) -> Split:
+    """Which days to fit, calibrate and test on.
+
+    Parameters
+    ----------
+    known_on
+        Day on which everything is looked at.
+    train_known_on
+        Outcomes for training must have closed by this day (default: the first test day).
+    test_from
+        First test day allowed (default: right after `train_known_on`).
+
+    Raises
+    ------
+    NotEnoughDataError
+        History too short for horizon, calibration and test.
+    """
+    income = store.as_of(known_on).table("income")
+    first = income.period_start.min().execute()
+    if first is None or first != first:  # noqa: PLR0124 (NaT)
+        raise NotEnoughDataError(f"no income on file on {known_on}: nothing can be learnt")
+    first_day = first.date() if hasattr(first, "date") else first
+    delay = store.delay_days("income")
+    days = candidate_days(
+        first_day, known_on, step_months=spec.split.step_months, min_history_months=spec.split.min_history_months, delay_days=delay
+    )
+    if test_from is not None and train_known_on is not None:
+        days = [d for d in days if d <= train_known_on or d >= test_from]
+    return temporal_split(
+        days,
+        known_on=known_on,
+        horizon_months=spec.outcome.horizon_months,
+        delay_days=delay,
+        n_calibrate=spec.split.n_calibrate,
+        n_test=spec.split.n_test,
+        train_known_on=train_known_on,
+    )
+
+
+def labelled_rows(
+    store: Store, spec: ModelSpec, days: Sequence[dt.date], *, known_on: dt.date, snapshots: SnapshotMaker
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """At-risk snapshot rows of `days` with a closed outcome, and the label counts of all.
+
+    Returns
+    -------
+    DataFrame
+        Snapshot columns plus y (0/1), sorted by day and household.
+    DataFrame
+        as_of, status, households.
+    """
+    import pandas as pd
+
+    known = store.as_of(known_on)
+    parts, counts = [], []
+    for day in days:
+        table = snapshots(day).frame()
+        at_risk = table[table["stratum"] == "at_risk"]
+        labels = fall_labels(at_risk, as_of=day, known=known, spec=spec.outcome)
+        counts.append(labels.counts().rename("households").rename_axis("status").reset_index().assign(as_of=pd.Timestamp(day)))
+        closed = labels.frame().dropna(subset="y")
+        parts.append(at_risk.merge(closed[["household_id", "y"]], on="household_id", validate="one_to_one").astype({"y": "int8"}))
+    return pd.concat(parts, ignore_index=True), pd.concat(counts, ignore_index=True)
+
+
+def train(
+    store: Store,
+    spec: ModelSpec,
+    *,
+    split: Split,
+    known_on: dt.date,
+    snapshots: SnapshotMaker,
+    seed: int = 0,
+    train_known_on: dt.date | None = None,
+    progress: Progress | None = None,
+) -> Training:
+    """Fit, calibrate and test the model of `spec` and its two baselines.
+
+    Parameters
+    ----------
+    split
+        Days, from `plan_split`.
+    known_on
+        Day whose view gives the test labels.
+    snapshots
+        Gives the snapshot of a day (cached or not).
+    train_known_on
+        Day whose view gives the labels for fitting and calibrating; default the first test day.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Too few events to fit, calibrate or test on.
+    """
+    import pandas as pd
+
+    report = progress or (lambda *_: None)
+    parts, counts = {}, []
+    stages = (("fit", split.fit), ("calibrate", split.calibrate), ("test", split.test))
+    for i, (name, days) in enumerate(stages):
+        report("label", i, len(stages))
+        day = known_on if name == "test" else (train_known_on or split.test[0])
+        parts[name], counted = labelled_rows(store, spec, days, known_on=day, snapshots=snapshots)
+        counts.append(counted.assign(part=name))
+        _refuse_few_events(parts[name]["y"], name)
+    features = snapshots(split.test[0]).features
+    scores = {}
+    for i, name in enumerate(SCORES):
+        report("fit", i, len(SCORES))
+        scores[name] = _fit_score(name, spec, features, parts["fit"], parts["calibrate"], seed=seed)
+    report("evaluate", 0, 1)
+    predictions = _predictions(scores, parts["test"], features)
+    evaluation = evaluate(
+        predictions,
+        score_columns={name: f"p_{name}" for name in SCORES},
+        capacity=spec.evaluation.capacity,
+        within="as_of",
+        n_bootstrap=spec.evaluation.n_bootstrap,
+        seed=spec.evaluation.seed,
+    )
+    return Training(
+        spec=spec,
+        split=split,
+        features=features,
+        scores=scores,
+        predictions=predictions,
+        evaluation=evaluation,
+        label_counts=pd.concat(counts, ignore_index=True)[["part", "as_of", "status", "households"]],
+        known_on=known_on,
+    )
+
+
+def _refuse_few_events(y: pd.Series, part: str) -> None:
+    events = int(y.sum())
+    if min(events, len(y) - events) < MINIMUM_EVENTS:
+        raise NotEnoughDataError(
+            f"{part}: {events} events among {len(y)} household-days; at least {MINIMUM_EVENTS} of each outcome are needed. Give more history, "
+            f"more households or a longer horizon"
+        )
+
+
+def _fit_score(
+    name: str, spec: ModelSpec, features: tuple[Feature, ...], fit: pd.DataFrame, calibrate: pd.DataFrame, *, seed: int
+) -> ScoredLearner:
+    import pandas as pd
+
+    names = [f.name for f in features]
+    wanted = _learner_spec(name, spec, seed)
+
+    def learn(rows: pd.DataFrame) -> Any:
+        monotone = {f.name: f.monotone for f in features if f.monotone}
+        learner = make_learner(wanted.name, feature_names=names, monotone=monotone, params=wanted.params)
+        return learner.fit(rows[names].to_numpy("float64"), rows["y"].to_numpy())
+
+    learner = learn(fit)
+    held_out = learner.decision_function(calibrate[names].to_numpy("float64"))
+    calibration = fit_calibration(spec.calibration.method, held_out, calibrate["y"].to_numpy())
+    if spec.calibration.refit:
+        learner = learn(pd.concat([fit, calibrate], ignore_index=True))
+    return ScoredLearner(learner=learner, calibration=calibration)
+
+
+def _learner_spec(name: str, spec: ModelSpec, seed: int) -> LearnerSpec:
+    if name == "income":
+        return LearnerSpec("income_only", {"column": INCOME_FEATURE})
+    if name == "logistic":
+        return LearnerSpec("logistic", {})
+    seeded = {**spec.learner.params, "seed": seed} if spec.learner.name == "lightgbm" else dict(spec.learner.params)
+    return LearnerSpec(spec.learner.name, seeded)
+
+
+def _predictions(scores: Mapping[str, ScoredLearner], test: pd.DataFrame, features: tuple[Feature, ...]) -> pd.DataFrame:
+    X = test[[f.name for f in features]].to_numpy("float64")
+    frame = test[["household_id", "as_of", "village_code", "seen_below", "y"]].copy()
+    for name, score in scores.items():
+        frame[f"p_{name}"] = score.risk(X)
+    return frame
