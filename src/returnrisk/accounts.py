@@ -59,13 +59,9 @@ def population(view: View, ends: Sequence[dt.date]) -> ir.Table:
 
 def delivered_months(view: View, windows: ir.Table, *, table: str = "income") -> ir.Table:
     """Months of each window that were delivered, by township: township_code, ending_on, months_delivered."""
-    files = view.table("delivery")
-    files = files.filter(files.table_name == table).select("township_code", "period_start", "period_end")
-    inside = files.join(windows, [files.period_start >= windows.starts_on, files.period_end <= windows.ending_on])
-    months = (
-        (inside.period_end.year() - inside.period_start.year()) * 12 + inside.period_end.month() - inside.period_start.month() + 1
-    )
-    return inside.group_by("township_code", "ending_on").agg(months_delivered=months.sum().cast("int64"))
+    months = view.delivered(table)
+    inside = months.join(windows, [months.month_on >= windows.starts_on, months.month_on <= windows.ending_on])
+    return inside.group_by("township_code", "ending_on").agg(months_delivered=inside.count())
 
 
 def lines_in_force(view: View, households: ir.Table) -> ir.Table:
@@ -98,10 +94,21 @@ def lines_in_force(view: View, households: ir.Table) -> ir.Table:
 
 
 def window_income(view: View, windows: ir.Table) -> ir.Table:
-    """Income rows that lie wholly inside each window, with the window's `ending_on`: the account before it is summed."""
-    income = view.table("income")
-    inside = income.join(windows, [income.period_start >= windows.starts_on, income.period_end <= windows.ending_on])
+    """Income rows that lie wholly inside each window, with the window's `ending_on`: the account before it is summed.
+
+    Rows of a month that the delivery register does not have for the household's township are left out: their month is not counted
+    in the scaling either, so that sum and months always speak of the same time.
+    """
+    counted = view.derived("income_counted", lambda: _counted_income(view))
+    inside = counted.join(windows, [counted.period_start >= windows.starts_on, counted.period_end <= windows.ending_on])
     return inside.mutate(net_cny=inside.gross_cny - inside.cost_cny)
+
+
+def _counted_income(view: View) -> ir.Table:
+    income = view.table("income")
+    homes = view.table("household").select("household_id", township_code=lambda t: t.village_code // 1000)
+    placed = income.inner_join(homes, "household_id").mutate(month_on=lambda t: t.period_start.truncate("M"))
+    return placed.semi_join(view.delivered("income"), ["township_code", "month_on"]).drop("township_code", "month_on")
 
 
 def register_net_items(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.Table:

@@ -168,7 +168,7 @@ def _records(training: Training, quarters: int) -> list[dict[str, Any]]:
 
 
 def _record(measured: Evaluation, name: str, quarters: int, score: str) -> dict[str, Any]:
-    row = measured.wide().set_index("score").loc[score]
+    row: dict[str, Any] = next(r for r in measured.wide().to_dict("records") if r["score"] == score)
     figures = {f"{short}{end}": float(row[f"{long}{end}"]) for long, short in METRIC_NAMES.items() for end in ("", "_low", "_high")}
     return {"set": name, "quarters": quarters, "score": score, "n": int(row["n"]), "base_rate": float(row["base_rate"]), **figures}
 

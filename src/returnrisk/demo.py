@@ -8,9 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from returnrisk.config import load_model_spec
+from returnrisk.contracts import load_contracts
 from returnrisk.errors import ConfigError
 from returnrisk.project import RunResult, TrainResult, init_project
-from returnrisk.timeline import add_months, month_end
+from returnrisk.timeline import add_months, month_end, temporal_split
+from returnrisk.training import candidate_days
 
 START = dt.date(2019, 10, 1)
 PUBLISHED_KEY = b"published demonstration key: never use it for real households"
@@ -33,19 +36,24 @@ class DemoResult:
         model, income = metrics.loc["model"], metrics.loc["income"]
         lists = self.run.visits.parquet.parent / "lists"
         shown = self.run.visits.workbooks[0]
-        return "\n".join(
-            (
-                f"数据 data         {int(counts['n_input'].sum()):,} rows in {int(counts['n_files'].sum())} files: "
-                f"{int(counts['n_accepted'].sum()):,} accepted, {int(counts['n_duplicate'].sum())} duplicate, "
-                f"{int(counts['n_quarantined'].sum())} quarantined",
-                f"模型 model        {self.run.model_version}  AUC {model['auc']:.3f} ({model['auc_low']:.3f}–{model['auc_high']:.3f}), income only "
-                f"{income['auc']:.3f} ({income['auc_low']:.3f}–{income['auc_high']:.3f}); n = {int(model['n']):,}, base rate {model['base_rate']:.3f}",
-                f"模型文件 bundle    {self.training.bundle.path}",
-                f"走访名单 list     {lists}  ({len(self.run.visits.workbooks)} townships, {len(self.run.frame())} households), e.g. {shown.name}",
-                f"报告 report       {self.run.report}",
-                "化名密钥为公开演示密钥，不得用于真实农户 / the pseudonym key is the published one of the demo: never use it for real households",
-            )
+        rows = (
+            f"{int(counts['n_input'].sum()):,} rows in {int(counts['n_files'].sum())} files: {int(counts['n_accepted'].sum()):,} accepted, "
+            f"{int(counts['n_duplicate'].sum())} duplicate, {int(counts['n_quarantined'].sum())} quarantined"
         )
+        accuracy = (
+            f"AUC {model['auc']:.3f} ({model['auc_low']:.3f}–{model['auc_high']:.3f}), income only {income['auc']:.3f} "
+            f"({income['auc_low']:.3f}–{income['auc_high']:.3f}); n = {model['n']:,}, base rate {model['base_rate']:.3f}"
+        )
+        made = f"{len(self.run.visits.workbooks)} townships, {len(self.run.frame())} households"
+        lines = (
+            f"数据 data         {rows}",
+            f"模型 model        {self.run.model_version}  {accuracy}",
+            f"模型文件 bundle   {self.training.bundle.path}",
+            f"走访名单 list     {lists / shown.name}  ({made})",
+            f"报告 report       {self.run.report}",
+            "化名密钥为公开演示密钥，不得用于真实农户 / the pseudonym key is the demo's published one: never use it for real households",
+        )
+        return "\n".join(lines)
 
 
 def run_demo(
@@ -57,10 +65,13 @@ def run_demo(
     ------
     ConfigError
         `out` exists and is not an earlier demo.
+    NotEnoughDataError
+        Too few months to fit, calibrate and test.
     """
     from returnrisk.simulate import simulate_county, write_inbox
 
     report = progress or (lambda *_: None)
+    _refuse_short_history(months)
     if out.exists() and any(out.iterdir()):
         if not (out / MARKER).is_file():
             raise ConfigError(f"{out.name} exists and is not an earlier demo: name another folder")
@@ -79,3 +90,20 @@ def run_demo(
     trained = project.train(as_of=as_of)
     project.promote()
     return DemoResult(folder=out, as_of=as_of, training=trained, run=project.run(as_of=as_of))
+
+
+def _refuse_short_history(months: int) -> None:
+    """Say before the work what training would say after it: too few months for fit, calibration and test."""
+    spec = load_model_spec("fall-12m")
+    last, delay = month_end(add_months(START, months - 1)), load_contracts()["income"].delay_days
+    days = candidate_days(
+        START, last, step_months=spec.split.step_months, min_history_months=spec.split.min_history_months, delay_days=delay
+    )
+    temporal_split(
+        days,
+        known_on=last,
+        horizon_months=spec.outcome.horizon_months,
+        delay_days=delay,
+        n_calibrate=spec.split.n_calibrate,
+        n_test=spec.split.n_test,
+    )

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.config import ModelSpec, ProjectConfig, load_model_spec, load_project_config
-from returnrisk.errors import ConfigError, RegistryError
+from returnrisk.errors import ConfigError, RegistryError, UnknownNameError
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.project_texts import CONFIG_TEMPLATE
 from returnrisk.scoring import Scores, score_snapshot
@@ -220,6 +220,15 @@ class Project:
         """
         from returnrisk.registry import load_bundle
 
+        known = self.catalogue().versions(self.spec.name) if self.catalogue().exists() else None
+        if known is None or known.empty:
+            raise RegistryError(
+                f"no model '{self.spec.name}' is registered: run `returnrisk train`, then `returnrisk models promote`"
+            )
+        if which == "champion" and not any("champion" in aliases for aliases in known["aliases"]):
+            raise RegistryError(
+                f"'{self.spec.name}' has no champion yet: look at `returnrisk evaluate`, then `returnrisk models promote`"
+            )
         version = self.catalogue().resolve(self.spec.name, which)
         return version, load_bundle(self.root / version.bundle, fingerprint=version.fingerprint)
 
@@ -235,8 +244,8 @@ class Project:
         known_on = as_of or dt.date.fromisoformat(bundle.card["known_on"])
         rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=lambda d: self.snapshot(d, store=store))
         scorer = BundleScorer(bundle)
-        for name in SCORES:
-            rows[f"p_{name}"] = scorer.risk(rows, learner=name)
+        risks = {f"p_{name}": scorer.risk(rows, learner=name) for name in SCORES}
+        rows = rows[["household_id", "as_of", "village_code", "y"]].assign(**risks)
         settings = self.spec.evaluation
         return evaluate(
             rows,

@@ -8,6 +8,7 @@ the record was made. Attitudes and legal records cannot appear: no contract coll
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.explain.contributions import Contributions
@@ -57,11 +58,13 @@ def reasons_for(
     typical = _comparisons(population, features)
     order = np.argsort(-sums, axis=1, kind="stable")
     records = rows.to_dict("list")
+    by_name = {f.name: f for f in features}
     made: list[dict[str, Any]] = []
     for i in range(len(rows)):
         kept = [j for j in order[i, :top] if sums[i, j] > 0] or [int(order[i, 0])]
         for position, j in enumerate(kept, start=1):
             feature = features[shown[families[j]][i]]
+            feature = by_name.get(feature.shown_as or feature.name, feature)
             made.append(_reason(records, i, feature, position, float(sums[i, j]), typical))
     return pd.DataFrame(made, columns=list(REASON_COLUMNS)).sort_values(
         ["household_id", "position"], kind="stable", ignore_index=True
@@ -130,12 +133,13 @@ def below_line_reasons(rows: pd.DataFrame) -> pd.DataFrame:
     made = []
     for row in rows.sort_values("household_id").to_dict("records"):
         recorded = row.get("on_income", pd.NaT)
+        net = math.floor(row["net_head_cny_year"])  # never rounded up to the line itself
         made.append(
             {
                 "household_id": row["household_id"], "position": 1, "family": "income", "feature": "income_line_ratio",
                 "value": row["net_head_cny_year"] / row["line_cny_year"], "comparison": 1.0, "record_date": recorded, "contribution": float("nan"),
-                "text_zh": f"人均纯收入{row['net_head_cny_year']:,.0f}元，已低于监测线{row['line_cny_year']:,.0f}元，且未纳入监测（截至{row['account_on']:%Y-%m-%d}）",
-                "text_en": f"net income per head {row['net_head_cny_year']:,.0f} yuan is already below the line of "
+                "text_zh": f"人均纯收入{net:,}元，已低于监测线{row['line_cny_year']:,.0f}元，且未纳入监测（截至{row['account_on']:%Y-%m-%d}）",
+                "text_en": f"net income per head {net:,} yuan is already below the line of "
                 f"{row['line_cny_year']:,.0f} and the household is not monitored (up to {row['account_on']:%Y-%m-%d})",
                 "verify_zh": "核实收入下降原因，符合条件的按程序申请监测或救助",
                 "verify_en": "Find out why income fell; where conditions hold, start the application for monitoring or aid",

@@ -10,7 +10,8 @@ _PLAIN: dict[Unit, tuple[str, str, int]] = {
     "cny": ("元", " yuan", 0),
     "count": ("", "", 0),
     "months": ("个月", " months", 0),
-    "years": ("岁/年", " years", 0),
+    "years": ("年", " years", 1),
+    "age": ("岁", " years", 0),
     "grade": ("级", "", 0),
     "mu": ("亩", " mu", 1),
     "rooms": ("间", " rooms", 0),
@@ -65,7 +66,7 @@ def reason_texts(feature: Feature, value: float, comparison: float, recorded: st
         return zh, en
     own_zh, own_en = amount(value, feature.unit, line_cny_year=line_cny_year)
     if feature.unit == "flag":
-        share = "" if math.isnan(comparison) else f"{comparison:.0%}"
+        share = "" if math.isnan(comparison) else f"{comparison if value >= 0.5 else 1 - comparison:.0%}"
         notes = [f"同乡镇{share}的户如此" if share else "", f"登记于{recorded}" if recorded else ""]
         notes_en = [f"{share} of the township's households" if share else "", f"recorded {recorded}" if recorded else ""]
     else:

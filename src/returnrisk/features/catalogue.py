@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 Unit = Literal[
-    "lines", "log_ratio", "log_change", "ratio", "cny", "share", "count", "months", "years", "flag", "grade", "mu", "rooms"
+    "lines", "log_ratio", "log_change", "ratio", "cny", "share", "count", "months", "years", "age", "flag", "grade", "mu", "rooms"
 ]
 FamilyName = Literal["income", "illness", "disability", "subsidy", "household", "support", "monitoring", "area"]
 Responsible = Literal["household_facts", "office", "market_or_nature", "area"]
@@ -38,6 +38,8 @@ class Feature:
         What to check at the door.
     responsible
         Whose matter it is: an office's failure is never worded as the household's.
+    shown_as
+        The feature that stands for it in a reason, where its own value is not one a person could check.
     record
         Name of the record date column (`on_<record>`) that the value rests on.
     """
@@ -52,6 +54,7 @@ class Feature:
     verify_en: str
     record: str
     responsible: Responsible = "household_facts"
+    shown_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,18 +51,30 @@ def in_last_months(context: Context, dates: Any, months: int) -> Any:
     return (dates >= ibis.literal(start)) & (dates <= ibis.literal(context.view.day))
 
 
+def delivered_homes(context: Context, *, table: str) -> ir.Table:
+    """Households of the day whose township delivered `table` at least once in the last twelve months: household_id, arrived (true)."""
+    windows = window_frame([month_end(context.view.day)], window=YEAR)
+    arrived = delivered_months(context.view, windows, table=table)
+    return context.homes.semi_join(arrived, "township_code").select("household_id", arrived=True)
+
+
 def zero_where_delivered(context: Context, rows: ir.Table, *, table: str, columns: Sequence[str]) -> ir.Table:
     """One row per household of the day: `rows` joined, with 0 in `columns` where the table was delivered and has no row.
 
-    A township whose file did not arrive in the last twelve months keeps NULL: a missing file is unknown, an empty one is zero.
+    A township whose file did not arrive in the last twelve months has NULL: a missing file is unknown, an empty one is zero.
     """
-    homes = context.homes
-    windows = window_frame([month_end(context.view.day)], window=YEAR)
-    arrived = delivered_months(context.view, windows, table=table).filter(lambda t: t.months_delivered > 0)
-    known = homes.semi_join(arrived, "township_code").select("household_id", arrived=True)
-    joined = homes.select("household_id").left_join(rows, "household_id").drop("household_id_right")
-    joined = joined.left_join(known, "household_id").drop("household_id_right")
-    filled = {
-        c: where(joined.arrived.fill_null(False) | joined[c].notnull(), joined[c].cast("float64").fill_null(0.0)) for c in columns
-    }
+    joined = context.homes.select("household_id").left_join(rows, "household_id").drop("household_id_right")
+    joined = joined.left_join(delivered_homes(context, table=table), "household_id").drop("household_id_right")
+    filled = {c: where(joined.arrived.fill_null(False), joined[c].cast("float64").fill_null(0.0)) for c in columns}
     return joined.mutate(**filled).drop("arrived")
+
+
+def latest_subsidies(context: Context) -> ir.Table:
+    """Subsidy rows that have begun by the day, with `is_latest` (of its programme) and `current` (latest and not cancelled)."""
+    import ibis
+
+    s = context.view.table("subsidy")
+    s = s.filter(s.period_start <= ibis.literal(context.view.day))
+    latest_first = ibis.window(group_by=[s.household_id, s.programme], order_by=s.period_start.desc())
+    s = s.mutate(is_latest=ibis.row_number().over(latest_first) == 0)
+    return s.mutate(current=s.is_latest & (s.status != "cancelled"))

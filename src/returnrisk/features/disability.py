@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from returnrisk.features.catalogue import Context, Family, Feature
-from returnrisk.features.common import divide, where
+from returnrisk.features.common import delivered_homes, divide, latest_subsidies, where
 
 UNGRADED = 9
 _f = partial(
@@ -27,7 +27,7 @@ FEATURES = (
 
 
 def build(context: Context) -> Any:
-    """One row per household of the day: the features and `on_member`."""
+    """One row per household of the day: the features, `on_member` and `on_subsidy`."""
     who = context.members
     grade = who.disability_grade
     disabled, severe = grade > 0, grade.isin((1, 2))
@@ -40,14 +40,13 @@ def build(context: Context) -> Any:
         n_disabled_working_age=(disabled & who.age_years.between(16, 59)).cast("int64").sum(),
     )
     rows = rows.mutate(disabled_share=divide(rows.n_disabled, rows.n_members))
-    paid = context.view.table("subsidy")
-    paid = paid.filter(paid.programme.isin(("disability_living", "disability_care")) & (paid.status != "cancelled"))
-    has_subsidy = paid.group_by("household_id").agg(is_paid=paid.count() > 0)
+    subsidies = latest_subsidies(context)
+    paid = subsidies.filter(subsidies.programme.isin(("disability_living", "disability_care")) & subsidies.current)
+    has_subsidy = paid.group_by("household_id").agg(is_paid=paid.count() > 0, on_subsidy=paid.recorded_on.max())
     t = rows.left_join(has_subsidy, "household_id").drop("household_id_right")
-    missing = where(t.n_severely_disabled.notnull(), ((t.n_severely_disabled > 0) & ~t.is_paid.fill_null(False)).cast("int8"))
-    if not context.view.has("subsidy"):
-        missing = missing.nullif(0).nullif(1)
-    return t.mutate(disabled_without_subsidy=missing).select("household_id", "on_member", *[f.name for f in FEATURES])
+    t = t.left_join(delivered_homes(context, table="subsidy"), "household_id").drop("household_id_right")
+    missing = where(t.arrived.fill_null(False), ((t.n_severely_disabled > 0) & ~t.is_paid.fill_null(False)).cast("int8"))
+    return t.mutate(disabled_without_subsidy=missing).select("household_id", "on_member", "on_subsidy", *[f.name for f in FEATURES])
 
 
 FAMILY = Family(name="disability", zh="残疾", en="disability", features=FEATURES, build=build)

@@ -11,6 +11,7 @@ from returnrisk.features.people import ADULT_YEARS, OLD_YEARS
 
 EMPLOYED = ("employer", "self_employed", "employee_formal", "employee_informal", "public_post", "farming", "family_worker")
 EDUCATION_YEARS = {"none": 0, "primary": 6, "lower_secondary": 9, "upper_secondary": 12, "tertiary": 15}
+FUEL_GRADES = {"network": 1, "bottled": 2, "solid": 3}
 HOUSING_GRADES = {"A": 1, "B": 2, "C": 3, "D": 4}
 _f = partial(
     Feature,
@@ -30,21 +31,27 @@ FEATURES = (
     _f("n_full_labour", unit="count", zh="普通劳动力人数", en="members with full labour capacity", monotone=-1),
     _f("n_weak_labour", unit="count", zh="弱劳动力或半劳动力人数", en="members with weak labour capacity", monotone=0),
     _f("dependency_ratio", unit="ratio", zh="非劳动年龄人口占比", en="share of members outside working age", monotone=0),
-    _f("head_age", unit="years", zh="户主年龄", en="age of the head", monotone=0),
-    _f("youngest_age", unit="years", zh="最小成员年龄", en="age of the youngest member", monotone=0),
-    _f("mean_age", unit="years", zh="成员平均年龄", en="mean age of members", monotone=0),
-    _f("oldest_age", unit="years", zh="最大成员年龄", en="age of the oldest member", monotone=0),
+    _f("head_age", unit="age", zh="户主年龄", en="age of the head", monotone=0),
+    _f("youngest_age", unit="age", zh="最小成员年龄", en="age of the youngest member", monotone=0),
+    _f("mean_age", unit="age", zh="成员平均年龄", en="mean age of members", monotone=0),
+    _f("oldest_age", unit="age", zh="最大成员年龄", en="age of the oldest member", monotone=0),
     _f("adult_education_years", unit="years", zh="成年人平均受教育年限", en="mean schooling of adults", monotone=-1),
     _f("head_education_years", unit="years", zh="户主受教育年限", en="schooling of the head", monotone=-1),
     _f("n_students", unit="count", zh="义务教育阶段后在校生人数", en="students beyond compulsory school", monotone=0),
     _f("n_working", unit="count", zh="就业人数", en="members with work", monotone=-1),
     _f("working_share", unit="share", zh="就业人数占比", en="share of members with work", monotone=-1),
     _f("n_formal_employees", unit="count", zh="稳定就业人数", en="members with regular jobs", monotone=-1),
+    _f("n_informal_employees", unit="count", zh="灵活务工人数", en="members with casual jobs", monotone=0),
+    _f("n_own_account", unit="count", zh="个体经营或雇主人数", en="members with a business of their own", monotone=0),
+    _f("head_works", unit="flag", zh="户主有工作", en="the head has work", monotone=-1),
     _f("n_unemployed", unit="count", zh="待业人数", en="unemployed members", monotone=1),
     _f("n_away", unit="count", zh="外出务工人数", en="members working away", monotone=0),
+    _f("n_employee_insured", unit="count", zh="参加职工医保人数", en="members with a job's health cover", monotone=0),
     _f("n_without_health_cover", unit="count", zh="未参加医保人数", en="members without health cover", monotone=1, responsible="office"),
     _home("housing_grade", unit="grade", zh="住房安全等级（1为A级，4为D级）", en="housing grade (1 = A, 4 = D)", monotone=1),
     _home("water_unsafe", unit="flag", zh="饮水不安全", en="unsafe drinking water", monotone=1, responsible="office"),
+    _home("fuel_grade", unit="grade", zh="燃料等级（1为管道燃气或电，3为柴草煤炭）", en="cooking fuel (1 = network, 3 = solid)", monotone=0),
+    _home("no_private_toilet", unit="flag", zh="无独用厕所", en="no toilet of its own", monotone=0),
     _home("flood_prone", unit="flag", zh="位于易涝区", en="in a flood-prone place", monotone=0, responsible="market_or_nature"),
     _home("rooms_per_member", unit="ratio", zh="人均房间数", en="rooms per member", monotone=-1),
     _home("land_per_member", unit="mu", zh="人均承包地", en="contracted land per member", monotone=0),
@@ -80,8 +87,12 @@ def build(context: Context) -> Any:
         n_students=n(who.in_school & adult),
         n_working=n(working),
         n_formal_employees=n(who.employment == "employee_formal"),
+        n_informal_employees=n(who.employment == "employee_informal"),
+        n_own_account=n(who.employment.isin(("self_employed", "employer"))),
+        head_works=working.cast("int8").max(where=who.relation == "head"),
         n_unemployed=n(who.employment == "unemployed"),
         n_away=n(who.works_away),
+        n_employee_insured=n(who.employee_insurance),
         n_without_health_cover=n(~who.health_cover),
     )
     people = people.mutate(
@@ -95,6 +106,8 @@ def build(context: Context) -> Any:
         housing_grade=t.housing_grade.cases(*HOUSING_GRADES.items()),
         water_unsafe=(~t.water_safe).cast("int8"),
         flood_prone=t.flood_prone.cast("int8"),
+        fuel_grade=t.cooking_fuel.cases(*FUEL_GRADES.items()),
+        no_private_toilet=(~t.private_toilet).cast("int8"),
         rooms_per_member=divide(t.rooms, t.n_members),
         land_per_member=divide(t.land_mu, t.n_members),
         resettled=t.resettled.cast("int8"),

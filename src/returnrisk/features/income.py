@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.accounts import window_frame, window_income
+from returnrisk.accounts import delivered_months, window_frame, window_income
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import divide, log_ratio, where
 from returnrisk.timeline import Window, add_months
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 BENEFIT_ITEMS = ("dibao", "temporary_relief", "policy_subsidy", "disability_subsidy", "cash_benefit", "unemployment_benefit")
 STABLE_WAGE_ITEMS = ("formal_wage", "public_post")
+ONE_OFF_ITEMS = ("unallocated", "temporary_relief", "severance")
+"""Not to be counted on next time: relief, severance, and what a ledger could not place (bonuses, mostly)."""
 CASUAL_WAGE_ITEMS = ("informal_wage", "local_work", "migrant_work", "other_job")
 
+# Only the total and its history are monotone: a part's sign, the total being known, is a matter of fact and not of logic.
 _f = partial(
     Feature,
     family="income",
@@ -26,34 +29,37 @@ _f = partial(
 )
 FEATURES = (
     _f("income_line_ratio", unit="lines", zh="人均纯收入", en="net income per head", monotone=-1),
-    _f("income_log_ratio", unit="log_ratio", zh="人均纯收入", en="net income per head", monotone=-1),
+    _f("income_log_ratio", unit="log_ratio", shown_as="income_line_ratio", zh="人均纯收入", en="net income per head", monotone=-1),
     _f("income_prior_mean", unit="log_ratio", zh="前两年人均纯收入的平均", en="mean income in the two years before", monotone=-1),
     _f("income_prior_min", unit="log_ratio", zh="前两年人均纯收入的最低值", en="lowest income in the two years before", monotone=-1),
+    _f("income_mean_log_ratio", unit="log_ratio", zh="本期及前两年人均纯收入的平均", en="mean income now and in the two years before", monotone=-1),
     _f("n_prior_below_line", unit="count", zh="前两年低于监测线的季末次数", en="quarter-ends below the line in the two years before", monotone=1),
     _f("n_prior_settlements", unit="count", zh="前两年可核算的季末次数", en="quarter-ends with a computable account in the two years before", monotone=0),
     _f("income_change_3m", unit="log_change", zh="人均纯收入较3个月前的变化", en="change of net income per head on three months before", monotone=0),
     _f("income_change_12m", unit="log_change", zh="人均纯收入较上年同期的变化", en="change of net income per head on a year before", monotone=0),
-    _f("recent_income_change", unit="lines", zh="近3个月纯收入较上年同期的变化", en="last three months' net income against the same months a year before", monotone=-1),
-    _f("operating_line_ratio", unit="lines", zh="人均经营性净收入", en="operating income per head", monotone=-1),
-    _f("wage_line_ratio", unit="lines", zh="人均工资性收入", en="wage income per head", monotone=-1),
-    _f("property_line_ratio", unit="lines", zh="人均财产性收入", en="property income per head", monotone=-1),
-    _f("transfer_line_ratio", unit="lines", zh="人均转移性收入", en="transfer income per head", monotone=-1),
+    _f("recent_income_change", unit="lines", zh="近3个月人均纯收入较上年同期的变化", en="last three months' net income per head against the same months a year before", monotone=0),
+    _f("operating_line_ratio", unit="lines", zh="人均经营性净收入", en="operating income per head", monotone=0),
+    _f("wage_line_ratio", unit="lines", zh="人均工资性收入", en="wage income per head", monotone=0),
+    _f("property_line_ratio", unit="lines", zh="人均财产性收入", en="property income per head", monotone=0),
+    _f("transfer_line_ratio", unit="lines", zh="人均转移性收入", en="transfer income per head", monotone=0),
     _f("operating_change_12m", unit="lines", zh="人均经营性净收入较上年的变化", en="change of operating income per head on a year before", monotone=0),
     _f("wage_change_12m", unit="lines", zh="人均工资性收入较上年的变化", en="change of wage income per head on a year before", monotone=0),
     _f("transfer_change_12m", unit="lines", zh="人均转移性收入较上年的变化", en="change of transfer income per head on a year before", monotone=0),
-    _f("wage_months_6m", unit="count", zh="近6个月有工资收入的账期数", en="periods with wage income in the last six months", monotone=-1),
-    _f("recent_wage_change", unit="lines", zh="人均近3个月工资较上年同期的变化", en="last three months' wages against the same months a year before", monotone=-1),
+    _f("wage_months_6m", unit="count", zh="近6个月有工资收入的账期数", en="periods with wage income in the last six months", monotone=0),
+    _f("recent_wage_change", unit="lines", zh="近3个月人均工资较上年同期的变化", en="last three months' wages per head against the same months a year before", monotone=0),
     _f("stable_wage_line_ratio", unit="lines", zh="人均稳定工资", en="wages of regular jobs and public posts per head", monotone=-1),
-    _f("casual_wage_line_ratio", unit="lines", zh="人均零散务工工资", en="casual and migrant wages per head", monotone=-1),
-    _f("pension_line_ratio", unit="lines", zh="人均养老金", en="pensions per head", monotone=-1),
-    _f("remittance_line_ratio", unit="lines", zh="人均赡养及汇款", en="remittances per head", monotone=-1),
+    _f("casual_wage_line_ratio", unit="lines", zh="人均零散务工工资", en="casual and migrant wages per head", monotone=0),
+    _f("pension_line_ratio", unit="lines", zh="人均养老金", en="pensions per head", monotone=0),
+    _f("remittance_line_ratio", unit="lines", zh="人均赡养及汇款", en="remittances per head", monotone=0),
     _f("benefit_share", unit="share", zh="补助补贴占总收入的比重", en="share of benefits and subsidies in gross income", monotone=0),
-    _f("income_without_benefits", unit="lines", zh="扣除补助补贴后的人均纯收入", en="net income per head without benefits", monotone=-1),
-    _f("income_without_top_item", unit="lines", zh="扣除最大一项收入后的人均纯收入", en="net income per head without its largest item", monotone=-1),
-    _f("income_without_top_earner", unit="lines", zh="扣除最高收入成员后的人均纯收入", en="net income per head without the top earner's", monotone=-1),
+    _f("income_without_benefits", unit="lines", zh="扣除补助补贴后的人均纯收入", en="net income per head without benefits", monotone=0),
+    _f("regular_income_line_ratio", unit="lines", zh="扣除一次性收入后的人均纯收入", en="net income per head without one-off income", monotone=0),
+    _f("income_without_top_item", unit="lines", zh="扣除最大一项收入后的人均纯收入", en="net income per head without its largest item", monotone=0),
+    _f("income_without_top_earner", unit="lines", zh="扣除最高收入成员后的人均纯收入", en="net income per head without the top earner's", monotone=0),
     _f("n_earners", unit="count", zh="有个人收入记录的成员数", en="members with an income of their own on record", monotone=0),
     _f("top_item_share", unit="share", zh="最大一项收入占总收入的比重", en="share of the largest item in gross income", monotone=0),
     _f("n_income_items", unit="count", zh="收入项目数", en="number of income items", monotone=0),
+    _f("estimated_income_share", unit="share", zh="估算收入占总收入的比重", en="share of estimated amounts in gross income", monotone=0, responsible="office"),
     _f("production_cost_share", unit="share", zh="生产成本占经营收入的比重", en="share of production cost in gross operating income", monotone=0),
     _f("income_variation", unit="ratio", zh="月度纯收入的波动（变异系数）", en="variation of monthly net income (coefficient of variation)", monotone=0),
 )  # fmt: skip
@@ -67,6 +73,7 @@ def build(context: Context) -> Any:
     unit = joined.line_months  # CNY of the window that one line per head would be
     return joined.mutate(
         income_without_benefits=divide(joined.net_cny - joined.benefits_cny.fill_null(0), unit),
+        regular_income_line_ratio=divide(joined.net_cny - joined.one_off_cny.fill_null(0), unit),
         income_without_top_item=divide(joined.net_cny - joined.top_item_cny.fill_null(0), unit),
         income_without_top_earner=divide(joined.net_cny - joined.top_earner_cny, unit),
         stable_wage_line_ratio=_in_lines(joined, "stable_cny"),
@@ -75,8 +82,10 @@ def build(context: Context) -> Any:
         remittance_line_ratio=_in_lines(joined, "remittance_cny"),
         benefit_share=divide(joined.benefits_cny, joined.gross_cny),
         top_item_share=divide(joined.top_item_cny, joined.gross_cny),
-        recent_income_change=divide(joined.recent_net_cny - joined.recent_net_before_cny, joined.line_quarter),
-        recent_wage_change=divide(joined.recent_wage_cny - joined.recent_wage_before_cny, joined.line_quarter),
+        recent_income_change=divide(joined.recent_net_cny - joined.recent_net_before_cny, joined.line_heads),
+        recent_wage_change=divide(joined.recent_wage_cny - joined.recent_wage_before_cny, joined.line_heads),
+        n_income_items=where(joined.computable, joined.n_income_items.fill_null(0)),
+        income_variation=_variation(joined),
     ).select("household_id", "on_income", *[f.name for f in FEATURES])
 
 
@@ -89,23 +98,24 @@ def _levels(context: Context) -> ir.Table:
     p = context.path
     p = p.mutate(ratio=divide(p.net_head_cny_year, p.line_cny_year))
     scale = divide(p.months_delivered * p.n_members, p.line_cny_year * 0 + 12) * p.line_cny_year.cast("float64")
-    p = p.mutate(log_ratio=log_ratio(p.ratio), line_months=where(p.computable, scale))
+    p = p.mutate(log_ratio=log_ratio(p.ratio), line_months=where(p.computable, scale), line_heads=p.n_members * p.line_cny_year)
     p = p.mutate(**{f"{s}_ratio": divide(p[f"net_{s}_cny"], p.line_months) for s in ("operating", "wage", "property", "transfer")})
 
     def at(lag: int, column: str) -> Any:
         return p[column].max(where=p.lag_months == lag)
 
     earlier = p.lag_months > 0
-    months = context.spec.window.months if context.spec.window.kind == "trailing" else 12
     return p.group_by("household_id").agg(
         net_cny=at(0, "net_cny"),
         gross_cny=at(0, "gross_cny"),
         computable=at(0, "computable"),
         line_months=at(0, "line_months"),
-        line_quarter=at(0, "line_months") * 3.0 / months,
+        line_heads=at(0, "line_heads"),
+        months_delivered=at(0, "months_delivered"),
         income_line_ratio=at(0, "ratio"),
         income_log_ratio=at(0, "log_ratio"),
         income_prior_mean=p.log_ratio.mean(where=earlier),
+        income_mean_log_ratio=p.log_ratio.mean(),
         income_prior_min=p.log_ratio.min(where=earlier),
         n_prior_below_line=p.below.cast("int64").sum(where=earlier),
         n_prior_settlements=p.log_ratio.count(where=earlier),
@@ -121,7 +131,12 @@ def _items(context: Context) -> ir.Table:
     now = context.view.last_closed_on("income")
     rows = window_income(context.view, window_frame([now], window=context.spec.window))
     by_item = rows.group_by("household_id", "source", "item").agg(
-        net_cny=rows.net_cny.sum(), gross_cny=rows.gross_cny.sum(), cost_cny=rows.cost_cny.sum(), on_income=rows.recorded_on.max()
+        net_cny=rows.net_cny.sum(),
+        gross_cny=rows.gross_cny.sum(),
+        cost_cny=rows.cost_cny.sum(),
+        on_income=rows.recorded_on.max(),
+        estimated_cny=rows.gross_cny.sum(where=rows.estimated),
+        stated_cny=rows.gross_cny.sum(where=rows.estimated.notnull()),
     )
 
     def total(items: tuple[str, ...]) -> Any:
@@ -131,50 +146,72 @@ def _items(context: Context) -> ir.Table:
     household = by_item.group_by("household_id").agg(
         on_income=by_item.on_income.max(),
         benefits_cny=total(BENEFIT_ITEMS),
+        one_off_cny=total(ONE_OFF_ITEMS),
         stable_cny=total(STABLE_WAGE_ITEMS),
         casual_cny=total(CASUAL_WAGE_ITEMS),
         pension_cny=total(("pension",)),
         remittance_cny=total(("remittance",)),
         top_item_cny=by_item.net_cny.max(),
         n_income_items=by_item.item.nunique(),
+        estimated_income_share=divide(by_item.estimated_cny.sum().fill_null(0), by_item.stated_cny.sum()),
         production_cost_share=divide(by_item.cost_cny.sum(where=operating), by_item.gross_cny.sum(where=operating)),
     )
     earners = rows.filter(rows.person_id.notnull()).group_by("household_id", "person_id").agg(own_cny=lambda t: t.net_cny.sum())
     earned = earners.group_by("household_id").agg(top_earner_cny=earners.own_cny.max(), n_earners=earners.count())
     months = rows.group_by("household_id", "period_start").agg(month_cny=rows.net_cny.sum().cast("float64"))
     spread = months.group_by("household_id").agg(
-        n_periods=months.count(), mean_cny=months.month_cny.mean(), sd_cny=months.month_cny.std(how="pop")
-    )
-    varied = spread.mutate(
-        income_variation=where((spread.n_periods >= 6) & (spread.mean_cny > 1), spread.sd_cny / spread.mean_cny.nullif(0))
+        sum_cny=months.month_cny.sum(), squares=(months.month_cny * months.month_cny).sum()
     )
     joined = household.left_join(earned, "household_id").drop("household_id_right")
-    return joined.left_join(varied.select("household_id", "income_variation"), "household_id").drop("household_id_right")
+    return joined.left_join(spread, "household_id").drop("household_id_right")
+
+
+def _variation(t: ir.Table) -> Any:
+    """Coefficient of variation over the delivered months, an empty month being a zero; from six months on."""
+    n = t.months_delivered.nullif(0)
+    mean = t.sum_cny / n
+    variance = t.squares / n - mean * mean
+    # rounded: a sum of doubles depends on the order in which the engine adds
+    return where((t.months_delivered >= 6) & (mean > 1) & (variance >= 0), (variance.abs().sqrt() / mean.nullif(0)).round(9))
 
 
 def _recent(context: Context) -> ir.Table:
-    """The last three closed months against the same months a year before, and in how many of six there was a wage."""
-    import ibis
+    """The last three closed months against the same months a year before, and in how many of the last six there was a wage.
 
+    A quarter counts where its three months were delivered and the household had members; without income it is then zero.
+    """
     now = context.view.last_closed_on("income")
-    quarter = Window("trailing", 3)
-    rows = window_income(context.view, window_frame([now, add_months(now, -12)], window=quarter))
-    is_now, is_wage = rows.ending_on == ibis.literal(now), rows.source == "wage"
-    change = rows.group_by("household_id").agg(
-        recent_net_cny=rows.net_cny.sum(where=is_now),
-        recent_net_before_cny=rows.net_cny.sum(where=~is_now),
-        recent_wage_cny=rows.net_cny.sum(where=is_now & is_wage).fill_null(0),
-        recent_wage_before_cny=rows.net_cny.sum(where=~is_now & is_wage).fill_null(0),
+    quarter = window_frame([now, add_months(now, -12)], window=Window("trailing", 3))
+    rows = window_income(context.view, quarter)
+    sums = rows.group_by("household_id", "ending_on").agg(
+        net_cny=rows.net_cny.sum(), wage_cny=rows.net_cny.sum(where=rows.source == "wage")
     )
-    half = window_income(context.view, window_frame([now], window=Window("trailing", 6)))
-    wages = half.group_by("household_id").agg(
-        wage_months_6m=half.period_start.nunique(where=(half.source == "wage") & (half.net_cny > 0))
+    known = _present(context, quarter, minimum=3).left_join(sums, ["household_id", "ending_on"])
+    is_now = known.lag_months == 0
+
+    def at(amount: Any, condition: Any) -> Any:
+        return amount.fill_null(0).cast("decimal(38,2)").max(where=condition)
+
+    change = known.group_by("household_id").agg(
+        recent_net_cny=at(known.net_cny, is_now),
+        recent_net_before_cny=at(known.net_cny, ~is_now),
+        recent_wage_cny=at(known.wage_cny, is_now),
+        recent_wage_before_cny=at(known.wage_cny, ~is_now),
     )
-    return (
-        change.outer_join(wages, "household_id")
-        .mutate(household_id=lambda t: ibis.coalesce(t.household_id, t.household_id_right))
-        .drop("household_id_right")
-    )
+    half = window_frame([now], window=Window("trailing", 6))
+    rows = window_income(context.view, half)
+    paid = rows.group_by("household_id").agg(n_paid=rows.period_start.nunique(where=(rows.source == "wage") & (rows.net_cny > 0)))
+    seen = _present(context, half, minimum=1).left_join(paid, "household_id").drop("household_id_right")
+    wages = seen.select("household_id", wage_months_6m=seen.n_paid.fill_null(0))
+    return wages.left_join(change, "household_id").drop("household_id_right")
+
+
+def _present(context: Context, windows: ir.Table, *, minimum: int) -> ir.Table:
+    """Households with members on a window's last day whose township delivered at least `minimum` of its months."""
+    path = context.path.filter(context.path.lag_months.isin((0, 12)))
+    homes = path.select("household_id", "ending_on", "lag_months", township_code=path.village_code // 1000)
+    months = delivered_months(context.view, windows)
+    return homes.semi_join(months.filter(months.months_delivered >= minimum), ["township_code", "ending_on"]).drop("township_code")
 
 
 FAMILY = Family(name="income", zh="收入", en="income", features=FEATURES, build=build)

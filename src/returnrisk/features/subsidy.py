@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from returnrisk.features.catalogue import Context, Family, Feature
-from returnrisk.features.common import divide, in_last_months, months_since, zero_where_delivered
+from returnrisk.features.common import divide, in_last_months, latest_subsidies, months_since, zero_where_delivered
 
 _f = partial(
     Feature,
@@ -29,20 +29,15 @@ FEATURES = (
 
 def build(context: Context) -> Any:
     """One row per household of the day: the features and `on_subsidy`."""
-    import ibis
-
-    s = context.view.table("subsidy")
-    s = s.filter(s.period_start <= ibis.literal(context.view.day))
-    latest_first = ibis.window(group_by=[s.household_id, s.programme], order_by=s.period_start.desc())
-    s = s.mutate(position=ibis.row_number().over(latest_first))
-    current = (s.position == 0) & (s.status != "cancelled")
+    s = latest_subsidies(context)
+    current, ended = s.current, s.is_latest & (s.status == "cancelled")
     lately = in_last_months(context, s.period_start, 12)
     dibao = s.programme == "dibao"
     rows = s.group_by("household_id").agg(
         on_subsidy=s.recorded_on.max(),
         dibao_granted=(current & dibao).any().cast("int8"),
-        dibao_cancelled_12m=(dibao & (s.position == 0) & (s.status == "cancelled") & lately).any().cast("int8"),
-        n_cancelled_12m=s.count(where=(s.position == 0) & (s.status == "cancelled") & lately),
+        dibao_cancelled_12m=(dibao & ended & lately).any().cast("int8"),
+        n_cancelled_12m=s.count(where=ended & lately),
         n_reduced_12m=s.count(where=(s.status == "reduced") & lately),
         n_programmes_granted=s.count(where=current),
         amount_cny=s.amount_cny.sum(where=current),

@@ -276,7 +276,7 @@ def _refuse_lost_or_foreign_rows(table: ir.Table, files: list[EphFile], kind: Fi
     for f in files:
         if f.kind != kind:
             continue
-        here = {row["q"]: row["n"] for row in rows if Path(row["file"]) == f.path}
+        here = {row["q"]: row["n"] for row in rows if Path(row["file"]).resolve() == f.path.resolve()}
         if foreign := sum(n for q, n in here.items() if q != f.quarter):
             problems.append(f"{f.name}: {foreign} rows are not of {quarter_text(f.quarter)}")
         if sum(here.values()) != f.n_rows:

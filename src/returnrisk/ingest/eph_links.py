@@ -133,8 +133,7 @@ def link_households(households: ir.Table, persons: ir.Table, mapping: EphMapping
     Returns
     -------
     Ibis table, one row per household and interview: the columns of `households` and gap (quarters since the key's previous
-    interview, NULL at the first), continuous (false where the gap's household is another), first_q, household_id, next_q (the same
-    household's next interview, or NULL).
+    interview, NULL at the first), continuous (false where the gap's household is another), first_q, household_id.
     """
     import ibis
 
@@ -152,8 +151,7 @@ def link_households(households: ir.Table, persons: ir.Table, mapping: EphMapping
     up_to_now = ibis.window(group_by=list(KEY), order_by="q", preceding=None, following=0)
     first = ibis.ifelse(judged.continuous, ibis.null("int64"), judged.q).max().over(up_to_now)
     named = judged.mutate(first_q=first)
-    named = named.mutate(household_id=identifier(named.dwelling, named.number, named.first_q))
-    return named.mutate(next_q=named.q.lead().over(ibis.window(group_by="household_id", order_by="q")))
+    return named.mutate(household_id=identifier(named.dwelling, named.number, named.first_q))
 
 
 def link_members(persons: ir.Table, linked: ir.Table, mapping: EphMapping) -> ir.Table:
@@ -161,34 +159,25 @@ def link_members(persons: ir.Table, linked: ir.Table, mapping: EphMapping) -> ir
 
     Returns
     -------
-    Ibis table, one row per person and interview: the columns of `persons` and household_id, person_id, first_q, next_q (of the
-    household), joined_q (quarter in which the present stay began), leaves (not there at the household's next interview), birth_q and
+    Ibis table, one row per person and interview: the columns of `persons` and household_id, person_id, first_q, birth_q and
     birth_age (the interview that the birthday is taken from).
     """
     import ibis
 
     at = [*KEY, "q"]
-    homes = linked.select(*at, "household_id", "first_q", "next_q", "gap", "continuous")
+    homes = linked.select(*at, "household_id", "first_q")
     here = persons.inner_join(homes, at)
     here = here.mutate(person_id=identifier(here.dwelling, here.number, here.first_q, here.component))
     own = ibis.window(group_by="person_id", order_by="q")
-    here = here.mutate(before_q=here.q.lag().over(own), after_q=here.q.lead().over(own))
     sex, age = here.sex.lag().over(own), here.age.lag().over(own)
     low, high = mapping.same_birthday_moves
     same = ((sex == here.sex) & (here.age - age).between(low, high)).fill_null(False)
-    here = here.mutate(
-        stays=(here.before_q == here.q - here.gap).fill_null(False),
-        leaves=here.next_q.notnull() & (here.after_q != here.next_q).fill_null(True),
-        same_birthday=same,
-    )
+    here = here.mutate(same_birthday=same)
     up_to_now = ibis.window(group_by="person_id", order_by="q", preceding=None, following=0)
-    joined = ibis.ifelse(here.stays, ibis.null("int64"), here.q).max().over(up_to_now)
     # Latest interview that set the birthday, and the age then, in one running maximum.
     anchor = ibis.ifelse(here.same_birthday, ibis.null("int64"), here.q * 1000 + here.age).max().over(up_to_now)
-    here = here.mutate(joined_q=joined, anchor=anchor)
-    return here.mutate(birth_q=here.anchor // 1000, birth_age=here.anchor % 1000).drop(
-        "before_q", "after_q", "stays", "same_birthday", "anchor", "gap", "continuous"
-    )
+    here = here.mutate(anchor=anchor)
+    return here.mutate(birth_q=here.anchor // 1000, birth_age=here.anchor % 1000).drop("same_birthday", "anchor")
 
 
 def identifier(*parts: Any) -> Any:

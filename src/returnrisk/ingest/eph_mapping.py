@@ -93,7 +93,7 @@ class EphMapping:
     rooms_columns: tuple[str, ...]
     rooms_between: tuple[int, int]
     income_months: int
-    state_zero: bool
+    estimated_column: str
     items: tuple[ItemRule, ...]
     delivered_tables: tuple[str, ...]
     line_share: float
@@ -211,7 +211,7 @@ def _parse(document: Mapping[str, Any]) -> EphMapping:
             document,
             "person",
             coded=[*person_rules, *(c for i in items for c in (*i.when, *i.unless))],
-            amounts=[c for i in items for c in i.columns],
+            amounts=[*(c for i in items for c in i.columns), document["income"]["estimated_where_positive"]],
         ),
         interviewed_codes=tuple(document["files"]["household"]["interviewed_codes"]),
         age_moves={gap: (low, high) for gap, (low, high) in continuity["age_moves"].items()},
@@ -220,7 +220,7 @@ def _parse(document: Mapping[str, Any]) -> EphMapping:
         rooms_columns=tuple(rooms["first_given_of"]),
         rooms_between=tuple(rooms["between"]),
         income_months=int(document["income"]["months"]),
-        state_zero=bool(document["income"]["state_zero"]),
+        estimated_column=document["income"]["estimated_where_positive"],
         items=items,
         delivered_tables=tuple(document["delivery"]["tables"]),
         line_share=float(document["line"]["share_of_median"]),

@@ -81,25 +81,16 @@ def household_rows(households: ir.Table, mapping: EphMapping, contract: Contract
 
 
 def roster_rows(members: ir.Table, mapping: EphMapping, contract: Contract) -> ir.Table:
-    """One row per person and interview, and one when the household is interviewed again without the person.
-
-    That last row is recorded with the interview that misses the person; the day of leaving is that quarter's first.
-    """
-    import ibis
-
+    """One spell per person and interview, the quarter of the interview: a household that was not interviewed has no member then."""
     relation = value_by_rules(members, mapping.fields["household_roster"]["relation"], type_=contract.field("relation").type)
-    here = members.select(
+    return members.select(
         "person_id",
         "household_id",
         relation=relation,
-        joined_on=first_day(members.joined_q),
-        left_on=ibis.null("date"),
+        joined_on=first_day(members.q),
+        left_on=last_day(members.q),
         recorded_on=last_day(members.q),
-        leaves=members.leaves,
-        next_q=members.next_q,
     )
-    gone = here.filter(here.leaves).mutate(left_on=first_day(here.next_q), recorded_on=last_day(here.next_q))
-    return here.union(gone).drop("leaves", "next_q")
 
 
 def member_rows(members: ir.Table, mapping: EphMapping, contract: Contract) -> ir.Table:
@@ -114,7 +105,10 @@ def member_rows(members: ir.Table, mapping: EphMapping, contract: Contract) -> i
 
 
 def item_rows(members: ir.Table, mapping: EphMapping) -> ir.Table:
-    """One row per person, interview and income item with a positive amount: household_id, person_id, q, source, item, gross_cny."""
+    """One row per person, interview and income item with a positive amount.
+
+    Columns: household_id, person_id, q, source, item, estimated, gross_cny.
+    """
     import ibis
 
     parts = []
@@ -131,6 +125,7 @@ def item_rows(members: ir.Table, mapping: EphMapping) -> ir.Table:
             "q",
             source=ibis.literal(rule.source),
             item=ibis.literal(rule.item),
+            estimated=members[mapping.estimated_column] > 0,
             gross_cny=ibis.ifelse(chosen, (month * mapping.income_months).cast("decimal(18,2)"), 0).cast("decimal(18,2)"),
         )
         parts.append(rows.filter(rows.gross_cny > 0))
@@ -140,8 +135,8 @@ def item_rows(members: ir.Table, mapping: EphMapping) -> ir.Table:
 def income_rows(items: ir.Table, households: ir.Table, mapping: EphMapping) -> ir.Table:
     """Items and, per household and quarter, the rest of its total income, so that gross - cost adds up to it exactly.
 
-    A rest below zero (items above the total) stands as cost with no gross income. With `state_zero` a household without any income
-    has one row of zero.
+    A rest below zero (items above the total) stands as cost with no gross income. A household without any income has no row: the
+    roster says that it was interviewed, the delivery that its quarter arrived.
     """
     import ibis
 
@@ -152,15 +147,15 @@ def income_rows(items: ir.Table, households: ir.Table, mapping: EphMapping) -> i
         household_id=households.household_id,
         q=households.q,
         rest=(households.income * mapping.income_months - joined.itemised.fill_null(0)).cast("decimal(18,2)"),
-        nothing=joined.itemised.isnull() & ibis.literal(mapping.state_zero),
     )
-    rest = rest.filter((rest.rest != 0) | rest.nothing)
+    rest = rest.filter(rest.rest != 0)
     unallocated = rest.select(
         "household_id",
         "q",
         person_id=ibis.null("int64"),
         source=ibis.literal("unallocated"),
         item=ibis.literal("unallocated"),
+        estimated=ibis.null("boolean"),
         gross_cny=ibis.ifelse(rest.rest > 0, rest.rest, zero),
         cost_cny=ibis.ifelse(rest.rest < 0, -rest.rest, zero),
     )

@@ -13,6 +13,7 @@ from returnrisk.models.base import FloatArray, RiskLearner
 
 WINSOR_PERCENTILES = (0.5, 99.5)
 
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """One standardised input of the regression: a feature's value, or whether it is missing.

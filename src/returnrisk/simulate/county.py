@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from returnrisk.errors import ConfigError
+from returnrisk.simulate.money_tables import wide_ledger
+from returnrisk.simulate.office_tables import truth_frame
 from returnrisk.simulate.parameters import Parameters, default_parameters
 from returnrisk.simulate.population import draw_population
 from returnrisk.simulate.process import step
 from returnrisk.simulate.state import CountyState, month_number
-from returnrisk.simulate.tables import canonical_tables, truth_frame, wide_ledger
+from returnrisk.simulate.tables import canonical_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,10 @@ def initial_state(
         raise ConfigError(f"start is {start} and n_households {n_households}; expected the first of a month and at least 50")
     parameters = parameters or default_parameters()
     clock, first = parameters.clock, month_number(start)
-    month = first - clock.burn_in_months
-    state = draw_population(np.random.default_rng([seed, 0]), parameters, n_households=n_households, month=month)
-    for month in range(month, first):
-        step(state, month_rng(seed, month), parameters, deciding=month - first + clock.burn_in_months >= clock.settled_months)
+    begin = first - clock.burn_in_months
+    state = draw_population(np.random.default_rng([seed, 0]), parameters, n_households=n_households, month=begin)
+    for month in range(begin, first):
+        step(state, month_rng(seed, month), parameters, deciding=month - begin >= clock.settled_months)
     return state
 
 

@@ -16,7 +16,7 @@ def earn(month: Month) -> Floats:
     _business(month, ledger)
     _property(month, ledger)
     _transfers(month, ledger)
-    return np.round(np.maximum(ledger, 0.0))
+    return np.maximum(ledger, 0.0).round()
 
 
 def _noisy(month: Month, n: int) -> Floats:
@@ -46,7 +46,7 @@ def _settled(month: Month, wages: Floats) -> Floats:
     households.owed += wages - now
     hazard = p.p_default * month.state.villages.hazard[households.village]
     defaults = month.chance(np.minimum(hazard, 0.5)) & (households.owed > 12 * p.migrant_wage_month * 0.1)
-    lost = np.where(defaults, month.rng.uniform(*p.share_lost, n), 0.0)
+    lost = np.where(defaults, month.between(p.share_lost, n), 0.0)
     if month.calendar == 0:
         now = now + households.owed * (1 - lost)
         households.owed[:] = 0.0
@@ -74,13 +74,22 @@ def _farm(month: Month, ledger: Floats) -> None:
     ledger[:, Item.CROPS_COST] = normal * p.crop_cost_share * p.crop_cost_season[m]
     keeps = households.herd & (hands >= 0.3)
     stock = 1 - villages.herd_damage[households.village]
-    herd = keeps * np.minimum(hands, p.hands_for_full_herd) / p.hands_for_full_herd * p.herd_gross_month * level * np.where(households.herder, p.herder_scale, 1.0)
+    herd = (
+        keeps
+        * np.minimum(hands, p.hands_for_full_herd)
+        / p.hands_for_full_herd
+        * p.herd_gross_month
+        * level
+        * np.where(households.herder, p.herder_scale, 1.0)
+    )
     season = np.where(households.herder, p.herder_season[m] * households.herd_kept, p.herd_season[m])
     ledger[:, Item.LIVESTOCK] = herd * season * stock * np.exp(month.state.market[1]) * _noisy(month, n)
     cost = np.where(households.herder, p.herder_cost_season[m], 0.5 + 0.5 * stock)
     ledger[:, Item.LIVESTOCK_COST] = herd * p.herd_cost_share * cost
     if m == 11:
-        ledger[:, Item.RENT] = np.where(households.land_mu - used >= 1, (households.land_mu - used) * p.rent_mu_year * month.price, 0.0)
+        ledger[:, Item.RENT] = np.where(
+            households.land_mu - used >= 1, (households.land_mu - used) * p.rent_mu_year * month.price, 0.0
+        )
     _industry_measure(month, ledger)
 
 
@@ -99,7 +108,7 @@ def _business(month: Month, ledger: Floats) -> None:
     ledger[:, Item.BUSINESS] = normal * _noisy(month, len(owners))
     lost = month.chance(p.loss_month, len(owners)) & (owners > 0)
     month.hit(Shock.BUSINESS_FAILED, lost)
-    ledger[:, Item.BUSINESS_COST] = normal * (p.cost_share + lost * month.rng.uniform(*p.loss_months, len(owners)))
+    ledger[:, Item.BUSINESS_COST] = normal * (p.cost_share + lost * month.between(p.loss_months, len(owners)))
     credit = (households.support_left[:, Measure.MICRO_CREDIT] > 0) & households.support_delivered[:, Measure.MICRO_CREDIT]
     ledger[:, Item.BUSINESS] += credit * month.parameters.support.credit_month * month.price
 
@@ -119,7 +128,9 @@ def _transfers(month: Month, ledger: Floats) -> None:
     households.remittance[:] = (households.remittance & ~ends) | starts
     month.hit(Shock.REMITTANCE_LOST, ends)
     level = month.price * np.exp(0.4 * households.ability + households.noise[:, 2])
-    ledger[:, Item.REMITTANCE] = households.remittance * np.sqrt(month.members() / 3) * p.remittance_month * level * _noisy(month, n)
+    ledger[:, Item.REMITTANCE] = (
+        households.remittance * np.sqrt(month.members() / 3) * p.remittance_month * level * _noisy(month, n)
+    )
     subsidies = households.subsidies
     ledger[:, Item.DIBAO] = subsidies[:, Programme.DIBAO]
     ledger[:, Item.PENSION] = subsidies[:, Programme.PENSION]

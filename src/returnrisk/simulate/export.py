@@ -19,7 +19,6 @@ import pandas as pd
 
 from returnrisk.contracts import Contract, load_contracts
 from returnrisk.simulate.county import SimulatedCounty
-from returnrisk.simulate.state import as_date
 
 XLSX_FILES = {
     "village": "行政村名单",
@@ -66,7 +65,7 @@ def write_inbox(county: SimulatedCounty, folder: Path) -> list[Path]:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     names = [path.name for path in write_inbox(county, Path(folder))]
     >>> names[-3:]
-    ['监测对象.xlsx', '监测线.xlsx', '行政村名单.xlsx']
+    ['行政村名单.xlsx', '补贴发放_2023.csv', '补贴发放_2024.csv']
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -228,6 +227,3 @@ def _write_xlsx(file: InboxFile, path: Path) -> None:
                     sheet.write_string(row, column, value)
                 elif value is not None:
                     sheet.write_number(row, column, value)
-
-
-__all__ = ["InboxFile", "as_date", "planted_faults", "write_inbox"]

@@ -70,7 +70,7 @@ def _onset(month: Month) -> Bools:
     month.hit(Shock.ILLNESS, persons.household[onset])
     chronic = p.chronic_month_at_40 * np.exp(p.chronic_growth * (age - 40))
     persons.chronic |= persons.present & month.chance(np.minimum(chronic, 0.05))
-    return onset
+    return np.asarray(onset)
 
 
 def _carers(month: Month, onset: Bools) -> None:
@@ -107,57 +107,39 @@ def _disable(month: Month, who: Bools) -> None:
 def _bills(month: Month, onset: Bools) -> tuple[Ints, Ints, Bools, Floats]:
     """Person, kind, listed disease and total of every bill of the month."""
     persons, p, age = month.state.persons, month.parameters.health, month.ages()
+    known = persons.present & (persons.joined_day < month.first_day)
     n, weight = len(age), np.interp(age, [0, 5, 30, 60, 85], [1.6, 0.7, 0.7, 1.6, 3.0])
     ill = (persons.ill_left > 0) & ~onset
     covered_by = [
-        (persons.present & month.chance(p.outpatient_month * weight), OUTPATIENT, False, p.outpatient_cny),
-        (persons.present & month.chance(p.inpatient_month * weight), INPATIENT, False, p.inpatient_cny),
-        (persons.present & persons.chronic & month.chance(p.chronic_claim_month, n), CHRONIC, False, p.chronic_claim_cny),
-        (persons.present & onset, INPATIENT, True, p.serious_first_cny),
-        (persons.present & ill & month.chance(p.serious_next_month, n), INPATIENT, True, p.serious_next_cny),
+        (known & month.chance(p.outpatient_month * weight), OUTPATIENT, False, p.outpatient_cny),
+        (known & month.chance(p.inpatient_month * weight), INPATIENT, False, p.inpatient_cny),
+        (known & persons.chronic & month.chance(p.chronic_claim_month, n), CHRONIC, False, p.chronic_claim_cny),
+        (known & onset, INPATIENT, True, p.serious_first_cny),
+        (known & ill & month.chance(p.serious_next_month, n), INPATIENT, True, p.serious_next_cny),
     ]
-    who, kinds, listed, totals = [], [], [], []
-    for mask, kind, is_listed, median in covered_by:
-        found = np.flatnonzero(mask)
-        who.append(found)
-        kinds.append(np.full(len(found), kind))
-        listed.append(np.full(len(found), is_listed))
-        totals.append(median * month.price * np.exp(p.sd_log_cost * month.rng.standard_normal(len(found))))
-    person = np.concatenate(who)
+    person = np.concatenate([np.flatnonzero(mask) for mask, *_ in covered_by])
+    counts = [int(mask.sum()) for mask, *_ in covered_by]
+    kind = np.repeat([kind for _, kind, _, _ in covered_by], counts)
+    listed = np.repeat([is_listed for _, _, is_listed, _ in covered_by], counts)
+    median = np.repeat([cny for *_, cny in covered_by], counts) * month.price
+    total = np.minimum(median * np.exp(p.sd_log_cost * month.rng.standard_normal(len(person))), p.dearest_cny).round(2)
     order = np.argsort(person, kind="stable")
-    total = np.round(np.minimum(np.concatenate(totals), 800_000.0), 2)
-    return person[order], np.concatenate(kinds)[order], np.concatenate(listed)[order], total[order]
+    return person[order], kind[order], listed[order], total[order]
 
 
 def _settle(month: Month, person: Ints, kind: Ints, listed: Bools, total: Floats) -> Claims:
-    """Let every insurer pay its share; the serious-illness insurance looks at the person's calendar year."""
-    persons, households, p = month.state.persons, month.state.households, month.parameters.insurance
+    """Let every insurer pay its share, and put the claims on file."""
+    persons, households = month.state.persons, month.state.households
     home = persons.household[person]
-    covered = persons.cover[person]
-    in_scope = np.round(total * month.rng.uniform(*p.in_scope_share, len(person)), 2)
-    rate = np.array([p.basic_rate_inpatient, p.basic_rate_chronic, p.basic_rate_outpatient])[kind]
-    basic = np.round(np.maximum(in_scope - np.where(kind == INPATIENT, p.basic_deductible, 0.0), 0.0) * rate * covered, 2)
-    own = in_scope - basic
-    before = persons.own_in_scope[person] + _earlier_in_month(person, own)
-    dibao = households.subsidies[home, Programme.DIBAO] > 0
-    watched = dibao | households.monitored[home] | households.ex_poor[home]
-    start = np.where(watched, p.serious_start_poor, p.serious_start)
-    serious = p.serious_rate * (np.maximum(before + own - start, 0.0) - np.maximum(before - start, 0.0))
-    serious = np.round(serious * covered, 2)
-    np.add.at(persons.own_in_scope, person, own)
-    has_commercial = households.commercial_cover[home]
-    left = total - basic - serious
-    commercial = np.round(p.commercial_rate * np.maximum(left - p.commercial_start, 0.0) * has_commercial, 2)
-    in_scope_left = np.clip(own - serious - commercial, 0.0, None)
-    helped = watched | (households.support_left[home, Measure.MEDICAL_AID] > 0)
-    aid_rate = np.select([dibao, helped], [p.aid_rate_dibao, p.aid_rate_watched], 0.0)
-    aid = np.round(aid_rate * np.maximum(in_scope_left - p.aid_start, 0.0) * covered * (kind != OUTPATIENT), 2)
-    out_of_pocket = np.round(np.maximum(left - commercial - aid, 0.0), 2)
-    households.out_of_pocket *= 0.92
+    in_scope = (total * month.between(month.parameters.insurance.in_scope_share, len(person))).round(2)
+    basic, serious, commercial, aid = _shares(month, person, kind, total, in_scope)
+    out_of_pocket = np.maximum(total - basic - serious - commercial - aid, 0.0).round(2)
+    households.out_of_pocket *= month.parameters.health.memory_month
     np.add.at(households.out_of_pocket, home, out_of_pocket)
     number = month.state.n_claims + np.arange(len(person))
     month.state.n_claims += len(person)
-    day = np.maximum(month.event_days(len(person)), persons.born_day[person])
+    day = month.event_days(len(person))
+    recorded = day + uniform_days(month.rng, month.parameters.reporting.medical_days, len(person))
     return Claims(
         number=number,
         person=person,
@@ -168,11 +150,40 @@ def _settle(month: Month, person: Ints, kind: Ints, listed: Bools, total: Floats
         in_scope=in_scope,
         basic=basic,
         serious=serious,
-        commercial=np.where(has_commercial, commercial, np.nan),
+        commercial=np.where(households.commercial_cover[home], commercial, np.nan),
         aid=aid,
         out_of_pocket=out_of_pocket,
-        recorded=day + uniform_days(month.rng, month.parameters.reporting.medical_days, len(person)),
+        recorded=np.maximum(recorded, persons.roster_recorded[person]),  # nobody is treated who is not on the roster
     )
+
+
+def _shares(month: Month, person: Ints, kind: Ints, total: Floats, in_scope: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Paid by basic, serious-illness (which looks at the person's calendar year), commercial insurance and medical aid."""
+    persons, households, p = month.state.persons, month.state.households, month.parameters.insurance
+    home, covered = persons.household[person], persons.cover[person]
+    rate = np.array([p.basic_rate_inpatient, p.basic_rate_chronic, p.basic_rate_outpatient])[kind]
+    basic = (np.maximum(in_scope - np.where(kind == INPATIENT, p.basic_deductible, 0.0), 0.0) * rate * covered).round(2)
+    own = in_scope - basic
+    before = persons.own_in_scope[person] + _earlier_in_month(person, own)
+    np.add.at(persons.own_in_scope, person, own)
+    dibao = households.subsidies[home, Programme.DIBAO] > 0
+    watched = dibao | households.monitored[home] | households.ex_poor[home]
+    start = np.where(watched, p.serious_start_poor, p.serious_start)
+    above = np.maximum(before + own - start, 0.0) - np.maximum(before - start, 0.0)
+    serious = (p.serious_rate * above * covered).round(2)
+    left = total - basic - serious
+    commercial = (p.commercial_rate * np.maximum(left - p.commercial_start, 0.0) * households.commercial_cover[home]).round(2)
+    helped = watched | _has_medical_aid(month)[home]
+    aid_rate = np.select([dibao, helped], [p.aid_rate_dibao, p.aid_rate_watched], 0.0)
+    in_scope_left = np.maximum(own - serious - commercial - p.aid_start, 0.0)
+    aid = (aid_rate * in_scope_left * covered * (kind != OUTPATIENT)).round(2)
+    return basic, serious, commercial, aid
+
+
+def _has_medical_aid(month: Month) -> Bools:
+    households = month.state.households
+    running = households.support_left[:, Measure.MEDICAL_AID] > 0
+    return np.asarray(running & households.support_delivered[:, Measure.MEDICAL_AID])
 
 
 def _earlier_in_month(person: Ints, own: Floats) -> Floats:

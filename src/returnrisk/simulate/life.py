@@ -69,7 +69,9 @@ def _seen_from(new_head_was: Ints, relation: Ints) -> Ints:
     by_child = np.select([relation == SPOUSE, relation == GRANDCHILD], [PARENT, CHILD], OTHER)
     by_spouse = np.where(relation == PARENT, OTHER, relation)
     by_parent = np.select([relation == PARENT, relation == CHILD], [SPOUSE, GRANDCHILD], OTHER)
-    return np.select([new_head_was == SPOUSE, new_head_was == CHILD, new_head_was == PARENT], [by_spouse, by_child, by_parent], OTHER)
+    return np.select(
+        [new_head_was == SPOUSE, new_head_was == CHILD, new_head_was == PARENT], [by_spouse, by_child, by_parent], OTHER
+    )
 
 
 def _arrive(month: Month) -> None:

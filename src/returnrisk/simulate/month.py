@@ -79,10 +79,14 @@ class Month:
         n = len(probability) if isinstance(probability, np.ndarray) else size
         return np.asarray(self.rng.random(n) < probability)
 
+    def between(self, bounds: tuple[float, ...], n: int) -> Floats:
+        """`n` uniform numbers between two bounds."""
+        return self.rng.uniform(bounds[0], bounds[1], n)
+
     def per_household(self, weights: Floats | Bools) -> Floats:
         """Sum over the present members of every household."""
         persons = self.state.persons
-        return np.bincount(persons.household, weights * persons.present, self.state.n_households)
+        return np.bincount(persons.household, weights * persons.present, self.state.n_households).astype(np.float64)
 
     def members(self) -> Ints:
         """Present members of every household."""
@@ -118,7 +122,7 @@ def as_iso(text: str) -> dt.date:
 
 def has_job(work: Ints) -> Bools:
     """Employed by somebody else (formal or not)."""
-    return (work == Work.FORMAL) | (work == Work.INFORMAL)
+    return np.asarray((work == Work.FORMAL) | (work == Work.INFORMAL))
 
 
 def labour_capacity(month: Month) -> Ints:

@@ -39,12 +39,14 @@ def identity_numbers(born_day: Ints, male: Bools, *, county: int) -> Any:
     Examples
     --------
     >>> list(identity_numbers(np.array([0, 0]), np.array([True, False]), county=999901))
-    ['999901197001010013', '99990119700101002X']
+    ['999901197001010011', '99990119700101002X']
     """
     dates = pd.DatetimeIndex(born_day.astype("datetime64[D]"))
     rank = pd.DataFrame({"day": born_day, "male": male}).groupby(["day", "male"]).cumcount().to_numpy()
     order = np.where(male, 2 * rank + 1, 2 * rank + 2)
-    number = (dates.year.astype("int64") * 10_000 + dates.month * 100 + dates.day).to_numpy(np.int64) * 1000 + order + county * 10**11
+    number = (
+        (dates.year.astype("int64") * 10_000 + dates.month * 100 + dates.day).to_numpy(np.int64) * 1000 + order + county * 10**11
+    )
     digits = number[:, None] // 10 ** np.arange(16, -1, -1) % 10
     check = _CHECK[(digits * _WEIGHTS).sum(axis=1) % 11]
     characters = np.column_stack([digits.astype(np.uint8) + ord("0"), check]).astype(np.uint8)

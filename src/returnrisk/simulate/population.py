@@ -280,4 +280,3 @@ def age_band(age: Ints) -> Ints:
 def month_day(year: int, month: int) -> int:
     """First day of a calendar month as a day number."""
     return first_day(month_number(dt.date(year, month, 1)))
-

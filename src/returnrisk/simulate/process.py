@@ -83,8 +83,8 @@ def _on_file(month: Month, before: Photograph, income: Floats) -> MonthRecords:
     never = month.chance(month.parameters.reporting.p_township_missing, len(month.state.identified))
     return MonthRecords(
         month=month.state.month,
-        member=before.changed_members(month, after),
         roster=before.changed_roster(month, after),
+        member=before.changed_members(month, after),
         household=before.changed_households(month, after),
         identity=before.changed_heads(month, after),
         subsidy=before.changed_subsidies(month, after),

@@ -97,7 +97,9 @@ class Photograph:
     def changed_members(self, month: Month, after: Photograph) -> Rows:
         """Rows of present persons whose particulars changed, and of new ones."""
         changed = _changed(self.members, after.members) & month.state.persons.present
-        return _file(month, np.flatnonzero(changed), after.members, month.state.persons.member_recorded)
+        persons = month.state.persons
+        persons.member_recorded[:] = np.maximum(persons.member_recorded, persons.roster_recorded - 1)  # the roster comes first
+        return _file(month, np.flatnonzero(changed), after.members, persons.member_recorded)
 
     def changed_roster(self, month: Month, after: Photograph) -> Rows:
         """Persons who came, left or stand in another relation to the head; value columns: relation, joined day, left day."""
@@ -207,7 +209,7 @@ def _wrong_entries(month: Month, income: Floats) -> tuple[Ints, Ints, Floats]:
     gross = np.where(np.isin(np.arange(income.shape[1]), COSTS), -1.0, income[rows])
     columns = gross.argmax(axis=1)
     amount = income[rows, columns]
-    entered = np.round(amount * month.rng.uniform(*p.correction_factor, len(rows)))
+    entered = (amount * month.between(p.correction_factor, len(rows))).round()
     wrong = (entered != amount) & (amount > 0)
     return rows[wrong], columns[wrong], entered[wrong]
 

@@ -60,7 +60,9 @@ def identify(month: Month) -> MonitoringRows:
     households = month.state.households
     if month.calendar == 0:
         month.state.identified[:] = 0
-    month.state.identified += np.bincount(month.state.villages.township[households.village[new]], minlength=len(month.state.identified))
+    month.state.identified += np.bincount(
+        month.state.villages.township[households.village[new]], minlength=len(month.state.identified)
+    )
     days = month.event_days(len(new))
     sudden = (month.income_per_head()[new] >= month.parameters.monitoring.near_line * month.line) & recently_hit(month)[new]
     households.monitored[new] = True
@@ -89,7 +91,9 @@ def _identified(month: Month) -> Ints:
     ratio, hit = month.income_per_head() / month.line, recently_hit(month)
     sudden = hit & (households.out_of_pocket > p.sudden_out_of_pocket)
     chance = np.select(
-        [ratio < 1, hit & (ratio < p.near_line), sudden], [p.p_below_line_month, p.p_near_and_shock_month, p.p_sudden_month], p.p_other_month
+        [ratio < 1, hit & (ratio < p.near_line), sudden],
+        [p.p_below_line_month, p.p_near_and_shock_month, p.p_sudden_month],
+        p.p_other_month,
     )
     chance = chance * np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
     chance = chance * np.where(households.ex_poor, p.ex_poor_factor, 1.0)

@@ -41,7 +41,7 @@ def _drought(month: Month) -> None:
     n, n_townships = len(villages.code), len(month.state.identified)
     draw, townships = month.rng.random(), month.chance(p.p_township_hit, n_townships)
     hit = townships[villages.township] & month.chance(p.p_village_hit, n)
-    damage = month.rng.uniform(*p.drought_damage, n)
+    damage = month.between(p.drought_damage, n)
     if 4 <= month.calendar <= 7 and draw < p.p_drought_month:
         villages.crop_damage[hit] = np.maximum(villages.crop_damage[hit], damage[hit])
         month.hit(Shock.WEATHER, hit[month.state.households.village])
@@ -51,7 +51,7 @@ def _flood(month: Month) -> None:
     villages, p = month.state.villages, month.parameters.weather
     n = len(villages.code)
     hit = month.chance(p.p_flood_month, n)
-    damage = month.rng.uniform(*p.flood_damage, n)
+    damage = month.between(p.flood_damage, n)
     if 5 <= month.calendar <= 8:
         villages.flood_damage[hit] = np.maximum(villages.flood_damage[hit], damage[hit])
         month.hit(Shock.WEATHER, hit[month.state.households.village])
@@ -61,7 +61,7 @@ def _disease(month: Month) -> None:
     villages, households, p = month.state.villages, month.state.households, month.parameters.weather
     n = len(villages.code)
     hit = month.chance(p.p_animal_disease_month, n)
-    damage = month.rng.uniform(*p.disease_damage, n)
+    damage = month.between(p.disease_damage, n)
     villages.herd_damage[hit] = np.maximum(villages.herd_damage[hit], damage[hit])
     month.hit(Shock.HERD, hit[households.village] & households.herd)
 
@@ -72,11 +72,11 @@ def _harvest_failure(month: Month) -> None:
     n = month.state.n_households
     hazard = np.where(households.grower, p.failure_month, p.failure_month_other) * villages.hazard[households.village]
     failed = month.chance(np.minimum(hazard, 0.5))
-    kept = 1 - month.rng.uniform(*p.failure_damage, n)
-    if 5 <= month.calendar <= 8:
+    kept = 1 - month.between(p.failure_damage, n)
+    if month.calendar in (8, 9):  # at the harvest itself
         households.harvest_kept[failed] = np.minimum(households.harvest_kept[failed], kept[failed])
         month.hit(Shock.HARVEST, failed)
-    if month.calendar in (11, 0):  # at the sale itself
+    if month.calendar == 0:  # at the sale itself
         unsold = households.herder & month.chance(np.minimum(p.herder_failure_month * villages.hazard[households.village], 0.5))
         households.herd_kept[unsold] = np.minimum(households.herd_kept[unsold], kept[unsold])
         month.hit(Shock.HERD, unsold)

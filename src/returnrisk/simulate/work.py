@@ -28,7 +28,11 @@ def _retire(month: Month) -> None:
 def _lose(month: Month) -> None:
     persons, p, age = month.state.persons, month.parameters.work, month.ages()
     hazard = p.job_loss_month * np.exp(month.state.market[0])
-    hazard = hazard * np.where(age >= 50, p.job_loss_old_factor, 1.0) * np.where(persons.work == Work.FORMAL, p.job_loss_formal_factor, 1.0)
+    hazard = (
+        hazard
+        * np.where(age >= 50, p.job_loss_old_factor, 1.0)
+        * np.where(persons.work == Work.FORMAL, p.job_loss_formal_factor, 1.0)
+    )
     hazard = hazard * np.where(persons.education <= 1, p.job_loss_low_education_factor, 1.0)
     lost = persons.present & has_job(persons.work) & month.chance(np.minimum(hazard, 0.5))
     failed = persons.present & (persons.work == Work.SELF) & month.chance(month.parameters.business.fails_month, len(age))
@@ -47,7 +51,7 @@ def _laid_off_together(month: Month) -> Bools:
     persons, p = month.state.persons, month.parameters.work
     closed = month.chance(p.laid_off_together_month * np.exp(month.state.market[0]), month.state.n_households)
     migrants = persons.present & persons.away & has_job(persons.work) & (persons.work == Work.INFORMAL)
-    return migrants & closed[persons.household] & month.chance(p.p_laid_off_together, len(migrants))
+    return np.asarray(migrants & closed[persons.household] & month.chance(p.p_laid_off_together, len(migrants)))
 
 
 def _help_factor(month: Month) -> Floats:

@@ -7,7 +7,7 @@ what an earlier day saw; a future date inside a recorded row (a due date) is vis
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,7 @@ class View:
     def table(self, name: str) -> ir.Table:
         """Canonical table `name` as known on the day: contract columns, one version per key.
 
-        A table no office has ever delivered is an empty one (see `has`): absence of rows never means zero by itself.
+        A table no office has ever delivered is an empty one: absence of rows never means zero by itself.
 
         Raises
         ------
@@ -87,19 +87,39 @@ class View:
         contracts = self.store.contracts
         if name not in contracts or contracts[name].restricted:
             raise UnknownNameError("table", name, [n for n, c in contracts.items() if not c.restricted])
+        return self.derived(name, lambda: _known(self.store._tables[name], self.day))  # noqa: SLF001 (same module, same floor)
+
+    def derived(self, name: str, make: Callable[[], ir.Table]) -> ir.Table:
+        """A named view of the engine over this view's tables, made once.
+
+        Expressions built on it stay small, and small expressions compile fast.
+        """
         if name not in self._seen:
-            # a named view of the engine: expressions built on it stay small, and small expressions compile fast
-            rows = _known(self.store._tables[name], self.day)  # noqa: SLF001 (same module, same floor)
-            self._seen[name] = self.store.con.create_view(f"{name}_as_of_{self.day:%Y%m%d}", rows, overwrite=True)
+            unique = f"{name}_as_of_{self.day:%Y%m%d}_{self.store.manifest.fingerprint[:12]}"
+            self._seen[name] = self.store.con.create_view(unique, make(), overwrite=True)
         return self._seen[name]
 
-    def has(self, name: str) -> bool:
-        """Whether the store holds table `name` at all, on any day."""
-        return name in self.store.manifest.tables and self.store.manifest.tables[name].n_rows > 0
+    def delivered(self, table: str) -> ir.Table:
+        """Calendar months of `table` that had arrived by the day: township_code, month_on (first day), once however often it came.
+
+        A file for several months stands for each of them (periods of up to twelve months).
+        """
+        return self.derived(f"delivered_{table}", lambda: _calendar(self.table("delivery"), table))
 
     def last_closed_on(self, table: str) -> dt.date:
         """Latest month end whose records of `table` were due by the day."""
         return last_closed_month_end(self.day, delay_days=self.store.delay_days(table))
+
+
+def _calendar(delivery: ir.Table, table: str) -> ir.Table:
+    import ibis
+
+    offsets = ibis.memtable({"k": list(range(12))}, schema={"k": "int64"})
+    files = delivery.filter(delivery.table_name == table).cross_join(offsets)
+    month_on = (files.period_start.truncate("M").cast("timestamp") + files.k.as_interval("M")).date()
+    return (
+        files.mutate(month_on=month_on).filter(lambda t: t.month_on <= t.period_end).select("township_code", "month_on").distinct()
+    )
 
 
 def _known(table: ir.Table, day: dt.date) -> ir.Table:
@@ -130,8 +150,12 @@ def open_store(
     tables: dict[str, Any] = {}
     for name, contract in known.items():
         if name in manifest.tables:
-            tables[name] = engine.read_parquet(folder / manifest.tables[name].file, table_name=f"stored_{name}")
+            tables[name] = engine.read_parquet(
+                folder / manifest.tables[name].file, table_name=f"stored_{name}_{manifest.fingerprint[:12]}"
+            )
         elif not contract.restricted:
             schema = {f.name: f.type for f in contract.fields} | {"recorded_declared": "boolean", "superseded_on": "date"}
-            tables[name] = engine.create_table(f"absent_{name}", schema=ibis.schema(schema), temp=True, overwrite=True)
+            tables[name] = engine.create_table(
+                f"absent_{name}_{manifest.fingerprint[:12]}", schema=ibis.schema(schema), temp=True, overwrite=True
+            )
     return Store(con=engine, manifest=manifest, contracts=known, _tables=tables)

@@ -1,0 +1,294 @@
+"""Nothing recorded after a day reaches what is computed for that day: everything later is rewritten, and not one bit may change.
+
+Three rewritings of the county's history after the day, of every table: later rows changed, flipped, deleted and replaced; every row
+ever recorded corrected afterwards; every table as if its first row came after the day. The control rewrites what came *before* with
+the same functions and must move every feature: else the test could not fail.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from returnrisk.accounts import register_net_items
+from returnrisk.config import OutcomeSpec
+from returnrisk.contracts import Contract, Field, load_contracts
+from returnrisk.features.families import FAMILIES, catalogue
+from returnrisk.features.snapshot import STATUS_COLUMNS, build_snapshot
+from returnrisk.outcomes import fall_labels
+from returnrisk.store.view import Store
+from returnrisk.timeline import Window
+from tests.feature_households import Row, Tables, copy_rows, day, rough_rows, rough_store, store_of
+
+DAY = day("2022-03-31")
+SPEC = OutcomeSpec(min_months=9)
+LABEL_SPEC = replace(SPEC, horizon_months=6)
+LABEL_AS_OF = day("2021-06-30")
+CONTRACTS = load_contracts()
+RESTRICTED = {name for name, contract in CONTRACTS.items() if contract.restricted}
+
+
+# -- rewriting history ---------------------------------------------------------------------------------------------------------
+
+
+def changed_value(field: Field, row: Row) -> Any:
+    """Another valid value of a column: the next code, the other truth, three times the amount, years earlier."""
+    value = row[field.name]
+    if field.valid_values is not None:
+        codes = list(field.valid_values)
+        return codes[(codes.index(value) + 1) % len(codes)] if value in codes else codes[0]
+    if field.type == "boolean":
+        return not value
+    if field.type == "decimal(18,2)":
+        return min((value or Decimal(0)) * 3 + Decimal("777.77"), Decimal(9000))
+    if field.type == "date":
+        return (value or row["recorded_on"]) - dt.timedelta(days=800)
+    if field.name == "rooms":
+        return ((value or 0) + 5) % 60
+    return value
+
+
+def rewritten(row: Row, contract: Contract) -> Row:
+    """The row with everything changed but its key, the day it was recorded, and the period it speaks of."""
+    fixed = {*contract.key, "recorded_on", "period_end"}
+    new = {f.name: row[f.name] if f.name in fixed else changed_value(f, row) for f in contract.fields}
+    if contract.name == "household":
+        new["village_code"] = (
+            row["village_code"] // 1000 * 1000 + 3 - row["village_code"] % 1000
+        )  # the other village of the township
+    if contract.name == "household_roster":
+        new["left_on"] = None if row["left_on"] else new["left_on"]
+    if contract.name == "medical":
+        new |= {"person_id": row["person_id"], "in_scope_cny": Decimal(0), "out_of_pocket_cny": new["total_cny"] / 2}
+        new["treated_on"] = row["treated_on"] - dt.timedelta(days=40)
+    if contract.name == "member":
+        new["disability_grade"] = (row["disability_grade"] + 1) % 4
+    return new
+
+
+def one_per_key(rows: list[Row], contract: Contract) -> list[Row]:
+    kept: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        kept.setdefault((*(row[k] for k in contract.key), row["recorded_on"]), row)
+    return list(kept.values())
+
+
+def moved_keys(rows: list[Row], contract: Contract) -> list[Row]:
+    """The same facts under other keys: another month, item, programme, measure, spell, claim, person."""
+    key_codes = [f for f in contract.fields if f.is_key and f.valid_values is not None and f.name not in ("table_name", "source")]
+    added = []
+    for i, row in enumerate(rows):
+        new = dict(row)
+        for field in key_codes:
+            new[field.name] = changed_value(field, row)
+        if "claim_id" in row:
+            new["claim_id"] = row["claim_id"] % 10**15 + i
+        elif contract.name == "income":
+            new["person_id"] = None
+        elif not key_codes and (dates := [f.name for f in contract.fields if f.is_key and f.type == "date"]):
+            new[dates[0]] = row[dates[0]] - dt.timedelta(days=31)
+        elif not key_codes:
+            continue
+        added.append(new)
+    return added
+
+
+Rewriting = Callable[[list[Row], Contract], list[Row]]
+
+
+def apply(rows: list[Row], contract: Contract, *, concerns: Callable[[Row], bool]) -> list[Row]:
+    """Of the rows that `concerns` picks: a third deleted, a third changed, a third changed and given other keys as well."""
+    picked = [row for row in rows if concerns(row)]
+    only_version = _needed(rows, contract, concerns)
+    result = [row for row in rows if not concerns(row)]
+    for i, row in enumerate(picked):
+        if i % 3 == 0 and id(row) not in only_version:
+            continue
+        result.append(rewritten(row, contract))
+        if i % 3 == 2:
+            result += [rewritten(r, contract) for r in moved_keys([row], contract)]
+    return one_per_key(result, contract)
+
+
+def _needed(rows: list[Row], contract: Contract, concerns: Callable[[Row], bool]) -> set[int]:
+    """Rows that other tables refer to and that are the only one of their household, person or village."""
+    parent = {"village": "village_code", "household": "household_id", "household_roster": "person_id", "member": "person_id"}.get(
+        contract.name
+    )
+    if parent is None:
+        return set()
+    kept = {row[parent] for row in rows if not concerns(row)}
+    return {id(row) for row in rows if row[parent] not in kept}
+
+
+def rewrite_later_rows(tables: Tables) -> Tables:
+    """Rows recorded after the day: changed, flipped, deleted, and others added."""
+    return {
+        name: rows if name in RESTRICTED else apply(rows, CONTRACTS[name], concerns=lambda r: r["recorded_on"] > DAY)
+        for name, rows in tables.items()
+    }
+
+
+def correct_everything_later(tables: Tables) -> Tables:
+    """Every fact ever recorded is corrected on the day after, and a third of the facts get a namesake then."""
+    tomorrow = DAY + dt.timedelta(days=1)
+    result = {}
+    for name, rows in tables.items():
+        contract = CONTRACTS[name]
+        before = [row for row in rows if row["recorded_on"] <= DAY]
+        corrections = [rewritten({**row, "recorded_on": tomorrow}, contract) for row in reversed(before)]
+        namesakes = [{**row, "recorded_on": tomorrow} for row in moved_keys(before[::3], contract)]
+        result[name] = one_per_key([*before, *corrections, *namesakes], contract)
+    return result
+
+
+def forget_later_rows(tables: Tables) -> Tables:
+    """What the store held on the day itself."""
+    return {name: [row for row in rows if row["recorded_on"] <= DAY] for name, rows in tables.items()}
+
+
+def rewrite_earlier_rows(tables: Tables) -> Tables:
+    """The control: the same changes to what was recorded by the day (the delivery register and the line stay)."""
+    keep = {*RESTRICTED, "delivery", "line"}
+    result = {
+        name: rows if name in keep else apply(rows, CONTRACTS[name], concerns=lambda r: r["recorded_on"] <= DAY)
+        for name, rows in tables.items()
+    }
+    # `rewritten` sends everybody away, or back: keep every second household at home, so that there is somebody to compare
+    result["household_roster"] = [
+        {**row, "left_on": None} if row["household_id"] % 2 and row["left_on"] and row["left_on"] < row["joined_on"] else row
+        for row in result["household_roster"]
+    ]
+    return result
+
+
+REWRITINGS = {
+    "rewrite later rows": rewrite_later_rows,
+    "correct everything later": correct_everything_later,
+    "forget later rows": forget_later_rows,
+}
+
+
+@functools.cache
+def rewritten_store(name: str) -> Store:
+    return store_of(name.replace(" ", "-"), REWRITINGS[name](copy_rows(rough_rows())))
+
+
+# -- what must not change ------------------------------------------------------------------------------------------------------
+
+
+def snapshot_frame(store: Store, on: dt.date, spec: OutcomeSpec = SPEC) -> pd.DataFrame:
+    return build_snapshot(store.as_of(on), spec=spec).frame()
+
+
+@functools.cache
+def truth(on: dt.date) -> pd.DataFrame:
+    return snapshot_frame(rough_store(), on)
+
+
+def differing_columns(left: pd.DataFrame, right: pd.DataFrame) -> list[str]:
+    """Columns that differ in any bit; every column when the households are not the same."""
+    if list(left.columns) != list(right.columns) or not left["household_id"].equals(right["household_id"]):
+        return list(left.columns)
+    return [c for c in left.columns if not _same_bits(left[c], right[c])]
+
+
+def _same_bits(left: pd.Series, right: pd.Series) -> bool:
+    if left.dtype != right.dtype:
+        return False
+    if left.dtype == np.float32:
+        return left.isna().equals(right.isna()) and left.dropna().to_numpy().tobytes() == right.dropna().to_numpy().tobytes()
+    return left.equals(right)
+
+
+@pytest.mark.parametrize("name", REWRITINGS)
+def test_rewriting_what_was_recorded_later_changes_not_one_bit(name: str):
+    found, expected = snapshot_frame(rewritten_store(name), DAY), truth(DAY)
+    assert differing_columns(found, expected) == []
+    names = {f.name for f in catalogue()}
+    assert names | set(STATUS_COLUMNS) <= set(expected.columns)
+    assert {f"on_{f.record}" for f in catalogue()} <= set(expected.columns)
+
+
+def test_an_earlier_day_does_not_change_either():
+    """Half a year before the rewriting began; another window too."""
+    on, spec = day("2021-09-15"), OutcomeSpec(window=Window("income_year"), min_months=4)
+    found = snapshot_frame(rewritten_store("correct everything later"), on, spec)
+    assert differing_columns(found, snapshot_frame(rough_store(), on, spec)) == []
+
+
+@pytest.mark.parametrize("name", REWRITINGS)
+def test_labels_and_items_known_on_the_day_do_not_change(name: str):
+    at_risk = pd.DataFrame({"household_id": sorted({r["household_id"] for r in rough_rows()["household"]})})
+    labels, items = [], []
+    for store in (rough_store(), rewritten_store(name)):
+        view = store.as_of(DAY)
+        labels.append(fall_labels(at_risk, as_of=LABEL_AS_OF, known=view, spec=LABEL_SPEC).frame())
+        rows = register_net_items(view, ends=[day("2021-12-31")], window=Window()).to_pandas()
+        items.append(rows.sort_values(["household_id", "source", "item"], ignore_index=True))
+    pd.testing.assert_frame_equal(labels[0], labels[1], check_exact=True)
+    pd.testing.assert_frame_equal(items[0], items[1], check_exact=True)
+    assert set(labels[0]["status"]) >= {"event", "no_event"}
+
+
+@pytest.mark.parametrize("table", ["medical", "subsidy", "support", "monitoring"])
+def test_a_table_whose_first_row_comes_after_the_day_is_as_absent(table: str):
+    """A source that joins later must not be felt before: neither by its rows nor by its being there."""
+    tables = forget_later_rows(copy_rows(rough_rows()))
+    late = [{**row, "recorded_on": DAY + dt.timedelta(days=9)} for row in tables.pop(table)]
+    tables["delivery"] = [row for row in tables["delivery"] if row["table_name"] != table]
+    absent = snapshot_frame(store_of(f"absent-{table}", tables), DAY)
+    later = snapshot_frame(store_of(f"late-{table}", {**tables, table: one_per_key(late, CONTRACTS[table])}), DAY)
+    assert differing_columns(later, absent) == []
+
+
+# -- the test can fail -----------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def control_changes() -> frozenset[str]:
+    """Columns that differ for some household in both, when history before the day is rewritten."""
+    changed = snapshot_frame(store_of("control", rewrite_earlier_rows(copy_rows(rough_rows()))), DAY).set_index("household_id")
+    expected = truth(DAY).set_index("household_id")
+    both = expected.index.intersection(changed.index)
+    assert len(both) >= 20
+    left, right = expected.loc[both], changed.loc[both]
+    return frozenset(c for c in left.columns if not _same_bits(left[c], right[c]))
+
+
+def test_rewriting_the_past_moves_every_feature_and_every_record_date():
+    still = {f.name for f in catalogue()} - control_changes()
+    assert still == set()
+    assert {f"on_{f.record}" for f in catalogue()} | {"stratum", "seen_below"} <= control_changes() | {"on_village"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rewriting_the_past_moves_every_family(family: str):
+    assert {f.name for f in FAMILIES[family].features} & control_changes()
+
+
+def test_the_rewritings_do_rewrite():
+    """Every table is touched after the day, and seen later the county is another one."""
+    original = rough_rows()
+    for name, rewrite in REWRITINGS.items():
+        tables = rewrite(copy_rows(original))
+        for table in set(original) - RESTRICTED - ({"village", "line"} if name != "correct everything later" else set()):
+            assert _sorted(tables[table]) != _sorted(original[table]), (name, table)
+            assert _sorted(r for r in tables[table] if r["recorded_on"] <= DAY) == _sorted(
+                r for r in original[table] if r["recorded_on"] <= DAY
+            ), (name, table)
+    later = day("2022-08-31")
+    moved = differing_columns(snapshot_frame(rewritten_store("correct everything later"), later), truth(later))
+    assert len(moved) > 20
+
+
+def _sorted(rows: Any) -> list[str]:
+    return sorted(repr(sorted(row.items())) for row in rows)
