@@ -39,13 +39,23 @@ def small_inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def small(small_inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project on the small county's files, ingested; no model."""
+    project = init_project(tmp_path_factory.mktemp("small-project") / "small", key=SMALL_KEY, county_zh="测试县", synthetic=True)
+    shutil.copytree(small_inbox, project.root / "inbox", dirs_exist_ok=True)
+    project.ingest()
+    return project
+
+
 @pytest.fixture
-def small_project(small_inbox: Path, tmp_path: Path) -> Callable[..., Project]:
-    """Makes a project on the small county's files: `small_project("name", key=b"...")`; not ingested, no model."""
+def small_copy(small: Project, tmp_path: Path) -> Callable[..., Project]:
+    """Copies the small project, to be changed: `small_copy("name")`; with `model_of=demo` it gets that project's model folders."""
 
-    def make(name: str = "small", *, key: bytes = SMALL_KEY, county_zh: str = "测试县") -> Project:
-        project = init_project(tmp_path / name, key=key, county_zh=county_zh, synthetic=True)
-        shutil.copytree(small_inbox, project.root / "inbox", dirs_exist_ok=True)
-        return project
+    def copy(name: str = "small", *, model_of: DemoResult | None = None) -> Project:
+        root = shutil.copytree(small.root, tmp_path / name)
+        for folder in ("mlruns", "models") if model_of else ():
+            shutil.copytree(model_of.folder / folder, root / folder)
+        return open_project(root)
 
-    return make
+    return copy

@@ -224,6 +224,9 @@ def rough_rows() -> Tables:
             "resettled": i % 5 == 0,
         }
     _more_lines(tables, villages)
+    for row in [r for r in tables["household"] if r["household_id"] in homes[::4]]:
+        tables["household"].append({**row, "rooms": 1, "housing_grade": "D", "recorded_on": day("2022-05-20")})
+    tables["village"] += [{**row, "remote": True, "recorded_on": day("2022-06-15")} for row in tables["village"][:2]]
     _lose_files(tables, place)
     _move_people(tables, homes)
     people = defaultdict(list)
@@ -266,6 +269,7 @@ def _more_lines(tables: Tables, villages: list[int]) -> None:
         (villages[3], "2021-06-01", "12000.00", "2021-05-20"),
         (villages[3], "2021-06-01", "11000.00", "2022-01-10"),
         (villages[3], "2022-01-01", "10500.00", "2021-12-20"),
+        (villages[0], "2021-01-01", "11111.11", "2022-04-20"),
     ):
         tables["line"].append(
             {
@@ -361,17 +365,16 @@ class Ledger:
                 people[spell["household_id"]].add(spell["person_id"])
         return {h: len(who) for h, who in people.items()}
 
-    def months(self, township: int, start: dt.date, end: dt.date, table: str = "income") -> int:
-        """Months of the window that were delivered."""
+    def delivered(self, township: int, table: str = "income") -> set[dt.date]:
+        """First days of the months that a township's files of a table speak of."""
         covered = set()
         for file in self.tables["delivery"]:
-            inside = start <= file["period_start"] and file["period_end"] <= end
-            if inside and (file["table_name"], file["township_code"]) == (table, township):
+            if (file["table_name"], file["township_code"]) == (table, township):
                 month = month_start(file["period_start"])
                 while month <= file["period_end"]:
                     covered.add(month)
                     month = add_months(month, 1)
-        return len(covered)
+        return covered
 
     def line(self, village: int, on: dt.date) -> Decimal | None:
         for area in (village, village // 1000, village // 1_000_000):
@@ -383,8 +386,10 @@ class Ledger:
     def account(self, start: dt.date, end: dt.date, *, min_months: int) -> dict[int, Row]:
         """Household to its account of the window [start, end]."""
         net, by_source, gross = defaultdict(Decimal), defaultdict(Decimal), defaultdict(Decimal)
+        delivered = {t: self.delivered(t) for t in {v // 1000 for v in self.village_of.values()}}
         for row in self.tables["income"]:
-            if start <= row["period_start"] and row["period_end"] <= end:
+            came = month_start(row["period_start"]) in delivered[self.village_of[row["household_id"]] // 1000]
+            if came and start <= row["period_start"] and row["period_end"] <= end:
                 amount = row["gross_cny"] - row["cost_cny"]
                 net[row["household_id"]] += amount
                 gross[row["household_id"]] += row["gross_cny"]
@@ -392,7 +397,8 @@ class Ledger:
         result = {}
         for household, n in self.members(end).items():
             village = self.village_of[household]
-            months, line = self.months(village // 1000, start, end), self.line(village, end)
+            months = sum(start <= month <= end for month in delivered[village // 1000])
+            line = self.line(village, end)
             computable = months >= min_months and line is not None
             result[household] = {
                 "village_code": village, "n_members": n, "months_delivered": months, "line_cny_year": line, "computable": computable,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import math
+import uuid
 from collections import defaultdict
 from dataclasses import replace
 from decimal import Decimal
@@ -379,7 +380,8 @@ def ledger_view(entries: list[dict[str, Any]]) -> tuple[View, list[dict[str, Any
         })  # fmt: skip
     store = extended_store()
     income = with_versions(hand_county.typed({"income": list(rows.values())})["income"], contract)
-    changed = replace(store, _tables={**store._tables, "income": income})
+    manifest = replace(store.manifest, fingerprint=uuid.uuid4().hex)  # views of the engine are named by it
+    changed = replace(store, _tables={**store._tables, "income": income}, manifest=manifest)
     return changed.as_of(day("2024-04-30")), list(rows.values())
 
 
@@ -409,8 +411,11 @@ def test_every_ledger_adds_up_exactly(entries: list[dict[str, Any]]):
 
 
 def _sums(rows: list[dict[str, Any]]) -> dict[Any, Decimal]:
+    """Rows wholly inside a window; the township of FEW_FILES delivered nothing after September 2023."""
     sums: dict[Any, Decimal] = defaultdict(Decimal)
     for row in rows:
+        if row["household_id"] == FEW_FILES and row["period_start"] > day("2023-09-30"):
+            continue
         for end in ENDS:
             if YEAR.bounds(end)[0] <= row["period_start"] and row["period_end"] <= end:
                 sums[row["household_id"], end] += row["gross_cny"] - row["cost_cny"]

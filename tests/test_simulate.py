@@ -71,9 +71,10 @@ def annual_falls(county):
 @pytest.mark.parametrize("table", sorted(load_contracts()))
 def test_every_table_keeps_its_contract(county, table):
     contract, frame = load_contracts()[table], county.tables[table]
-    assert list(frame.columns) == list(contract.columns)
+    assert list(frame.columns) == [name for name in contract.columns if name in frame]
+    assert {field.name for field in contract.fields if field.required} <= set(frame.columns)
     assert len(frame) > 0
-    for field in contract.fields:
+    for field in (f for f in contract.fields if f.name in frame):
         values = frame[field.name]
         assert not (field.required and values.isna().any()), field.name
         if field.type == "date":

@@ -168,7 +168,8 @@ def _records(training: Training, quarters: int) -> list[dict[str, Any]]:
 
 
 def _record(measured: Evaluation, name: str, quarters: int, score: str) -> dict[str, Any]:
-    row: dict[str, Any] = next(r for r in measured.wide().to_dict("records") if r["score"] == score)
+    wide = measured.wide()
+    row = wide[wide["score"] == score].iloc[0].to_dict()
     figures = {f"{short}{end}": float(row[f"{long}{end}"]) for long, short in METRIC_NAMES.items() for end in ("", "_low", "_high")}
     return {"set": name, "quarters": quarters, "score": score, "n": int(row["n"]), "base_rate": float(row["base_rate"]), **figures}
 

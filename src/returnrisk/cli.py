@@ -134,7 +134,8 @@ def ingest(*, project: ProjectDir = HERE, json_: AsJson = False) -> int:
         result = opened.ingest()
     counts = result.report.frame()
     n = int(counts["n_quarantined"].sum())
-    text = f"隔离 {n} 行，见 store/accounting/quarantine.csv / {n} rows quarantined, see store/accounting/quarantine.csv"
+    place = f"store/{result.manifest.accounting}/quarantine.csv"
+    text = f"隔离 {n} 行，见 {place} / {n} rows quarantined, see {place}"
     _show({"store": result.manifest.fingerprint, "quarantined": n}, as_json=json_, table=counts, text=text)
     return 3 if n else 0
 

@@ -47,6 +47,8 @@ REFUSED_WORDS = (
 )
 """A contract may not even name such a field (DOMAIN §7.6)."""
 
+TABLE_PROPERTIES = ("strict_columns", "office", "rhythm", "delay_days", "file_aliases", "restricted", "row_rules", "wide_columns")
+FIELD_PROPERTIES = ("aliases", "codes", "unit", "pseudonym", "source_pattern", "protected")
 _OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 
 
@@ -156,8 +158,27 @@ def _schema_validator() -> Any:
     return jsonschema.validators.validator_for(schema)(schema)
 
 
-def _custom(node: Mapping[str, Any]) -> dict[str, Any]:
-    return {p["property"]: p["value"] for p in node.get("customProperties", [])}
+@cache
+def _strict_loader() -> Any:
+    import yaml
+
+    class StrictLoader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 (PyYAML's signature)
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            if twice := [k for i, k in enumerate(keys) if k in keys[:i]]:
+                raise yaml.constructor.ConstructorError(None, None, f"key given twice: {twice[0]}", node.start_mark)
+            return super().construct_mapping(node, deep=deep)
+
+    return StrictLoader
+
+
+def _custom(node: Mapping[str, Any], known: tuple[str, ...], *, where: str) -> dict[str, Any]:
+    """Custom properties of a table or column, all of them known ones (a misspelt `protected` would let a column be scored)."""
+    found = {p["property"]: p["value"] for p in node.get("customProperties", [])}
+    for name in found:
+        if name not in known:
+            raise ContractError(f"{where}, {node['name']}: {UnknownNameError('custom property', name, known)}")
+    return found
 
 
 def _valid_values(node: Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -175,7 +196,7 @@ def _reference(node: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _parse_field(node: Mapping[str, Any], *, where: str) -> Field:
-    custom, options = _custom(node), node.get("logicalTypeOptions", {})
+    custom, options = _custom(node, FIELD_PROPERTIES, where=where), node.get("logicalTypeOptions", {})
     if node["physicalType"] not in FIELD_TYPES:
         raise ContractError(
             f"{where}: column {node['name']} has physicalType '{node['physicalType']}'; expected one of {FIELD_TYPES}"
@@ -220,7 +241,7 @@ def parse_contract(text: str, *, where: str = "contract") -> Contract:
     import yaml
 
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=_strict_loader())  # noqa: S506 (a SafeLoader that also refuses a key given twice)
     except yaml.YAMLError as error:
         raise ContractError(f"{where} is not YAML: {error}") from error
     problems = [f"{'/'.join(map(str, e.absolute_path)) or '(top)'}: {e.message}" for e in _schema_validator().iter_errors(document)]
@@ -228,9 +249,18 @@ def parse_contract(text: str, *, where: str = "contract") -> Contract:
         raise ContractError(f"{where} is not a valid ODCS v3.1.0 contract:\n  " + "\n  ".join(sorted(problems)))
     if len(document.get("schema", [])) != 1:
         raise ContractError(f"{where}: expected exactly one table under 'schema', found {len(document.get('schema', []))}")
+    try:
+        contract = _parse_table(document, where=where)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ContractError(f"{where} lacks or misstates a part: {type(error).__name__} {error}") from error
+    _refuse_wrong_contract(contract, where=where)
+    return contract
+
+
+def _parse_table(document: Mapping[str, Any], *, where: str) -> Contract:
     table = document["schema"][0]
-    custom = _custom(table)
-    contract = Contract(
+    custom = _custom(table, TABLE_PROPERTIES, where=where)
+    return Contract(
         name=table["name"],
         label_zh=table["businessName"],
         description=table.get("description", ""),
@@ -244,30 +274,65 @@ def parse_contract(text: str, *, where: str = "contract") -> Contract:
         row_rules=tuple(RowRule(r["left"], r["op"], r["right"]) for r in custom.get("row_rules", ())),
         wide_columns=tuple(WideColumn(w["header"], w["set"], w["measure"]) for w in custom.get("wide_columns", ())),
     )
-    _refuse_wrong_contract(contract, where=where)
-    return contract
 
 
 def _refuse_wrong_contract(contract: Contract, *, where: str) -> None:
-    problems = []
-    seen: dict[str, str] = {}
-    for f in contract.fields:
-        if word := next((w for w in REFUSED_WORDS if w in f.name.lower() or w in f.label_zh), None):
-            problems.append(f"column {f.name} may not be collected ('{word}'): attitudes, religion and legal records never enter")
-        for header in f.headers:
-            if seen.setdefault(header, f.name) != f.name:
-                problems.append(f"header '{header}' is claimed by both {seen[header]} and {f.name}")
-        bad = set(f.codes.values()) - set(f.valid_values or ())
-        if bad:
-            problems.append(f"column {f.name}: codes lead to values that are not valid: {sorted(map(str, bad))}")
-    names = set(contract.columns)
+    problems = [*_header_problems(contract), *_wide_problems(contract)]
+    problems += [problem for f in contract.fields for problem in _field_problems(f)]
+    names = contract.columns
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        problems.append(f"columns described twice: {', '.join(twice)}")
     for rule in contract.row_rules:
-        if {rule.left, rule.right} - names or rule.op not in _OPERATORS:
+        if {rule.left, rule.right} - set(names) or rule.op not in _OPERATORS:
             problems.append(f"row rule {rule.left} {rule.op} {rule.right} names an unknown column or operator")
+    if not contract.key:
+        problems.append("no column is a primary key")
     if "recorded_on" not in names:
         problems.append("no column recorded_on: nothing could be seen as of a day")
     if problems:
         raise ContractError(f"{where} cannot be used:\n  " + "\n  ".join(problems))
+
+
+def _header_problems(contract: Contract) -> list[str]:
+    problems: list[str] = []
+    seen: dict[str, str] = {}
+    claims = [(h, f.name) for f in contract.fields for h in dict.fromkeys(f.headers)]
+    for header, owner in [*claims, *((w.header, f"wide column {w.header}") for w in contract.wide_columns)]:
+        if header in seen:
+            problems.append(f"header '{header}' is claimed by both {seen[header]} and {owner}")
+        seen[header] = owner
+        if word := next((w for w in REFUSED_WORDS if w in header.lower()), None):
+            problems.append(f"'{header}' may not be collected ('{word}'): attitudes, religion and legal records never enter")
+    return problems
+
+
+def _wide_problems(contract: Contract) -> list[str]:
+    problems = []
+    for w in contract.wide_columns:
+        if {*w.sets, w.measure} - set(contract.columns):
+            problems.append(f"wide column '{w.header}' sets an unknown column")
+        for name, value in w.sets.items():
+            if name in contract.columns and value not in (contract.field(name).valid_values or (value,)):
+                problems.append(f"wide column '{w.header}' sets {name} to '{value}', which is not in its code list")
+    return problems
+
+
+def _field_problems(f: Field) -> list[str]:
+    import re
+
+    problems = []
+    if bad := set(f.codes.values()) - set(f.valid_values or ()):
+        problems.append(f"column {f.name}: codes lead to values that are not valid: {sorted(map(str, bad))}")
+    if f.minimum is not None and f.maximum is not None and f.minimum > f.maximum:
+        problems.append(f"column {f.name}: minimum {f.minimum} is above maximum {f.maximum}")
+    if f.pseudonym and not f.source_pattern:
+        problems.append(f"column {f.name} is a pseudonym without a source_pattern: anything would be accepted as a number")
+    for pattern in (f.pattern, f.source_pattern):
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            problems.append(f"column {f.name}: '{pattern}' is not a pattern ({error})")
+    return problems
 
 
 @cache

@@ -8,7 +8,8 @@ view knows.
 Strata on a day (every household with a member belongs to exactly one): `monitored` · `not_computable` (too few delivered months, or
 no line; stays eligible for visits) · `below_line` (unmonitored and already below: a must-visit, no event to predict) · `at_risk`.
 
-Labels: 1, 0, or NULL with a reason: `censored` (a settlement day had not closed by the label's day) or `not_computable` (too few
+Labels: 1, 0, or NULL with a reason: `censored` (the last settlement day had not closed by the label's day; events already seen
+would otherwise stand without the non-events of the same window) or `not_computable` (too few
 months delivered, or the household had no member any more), counted and never taken for 0. An event seen on one day stands even
 when another day cannot be computed.
 
@@ -138,21 +139,18 @@ def fall_labels(at_risk: pd.DataFrame, *, as_of: dt.date, known: View, spec: Out
     import pandas as pd
 
     days = label_days(as_of, spec=spec)
-    closed_by = known.last_closed_on("income")
-    closed = [d for d in days if d <= closed_by]
     out = at_risk[["household_id"]].sort_values("household_id").reset_index(drop=True)
     out["as_of"] = pd.Timestamp(as_of)
+    closed = days[-1] <= known.last_closed_on("income")
     if closed:
-        seen = register_net(known, ends=closed, window=spec.window, min_months=spec.min_months)
+        seen = register_net(known, ends=days, window=spec.window, min_months=spec.min_months)
         found = seen.group_by("household_id").agg(n_days=seen.below.count(), fell=seen.below.any()).to_pandas()
         out = out.merge(found, on="household_id", how="left", validate="one_to_one")
     else:
         out = out.assign(n_days=0, fell=False)
     fell = out["fell"].fillna(value=False).astype(bool)
     whole = out["n_days"].fillna(0) == len(days)
-    out["status"] = "not_computable"
-    if len(closed) < len(days):
-        out["status"] = "censored"
+    out["status"] = "not_computable" if closed else "censored"
     out.loc[whole, "status"] = "no_event"
     out.loc[fell, "status"] = "event"
     out["y"] = out["status"].map({"event": 1, "no_event": 0}).astype("Int8")

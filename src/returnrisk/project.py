@@ -220,16 +220,12 @@ class Project:
         """
         from returnrisk.registry import load_bundle
 
-        known = self.catalogue().versions(self.spec.name) if self.catalogue().exists() else None
-        if known is None or known.empty:
+        try:
+            version = self.catalogue().resolve(self.spec.name, which)
+        except UnknownNameError as error:
             raise RegistryError(
-                f"no model '{self.spec.name}' is registered: run `returnrisk train`, then `returnrisk models promote`"
-            )
-        if which == "champion" and not any("champion" in aliases for aliases in known["aliases"]):
-            raise RegistryError(
-                f"'{self.spec.name}' has no champion yet: look at `returnrisk evaluate`, then `returnrisk models promote`"
-            )
-        version = self.catalogue().resolve(self.spec.name, which)
+                f"{error}. Train with `returnrisk train`, look at the figures, then `returnrisk models promote` makes it the champion"
+            ) from error
         return version, load_bundle(self.root / version.bundle, fingerprint=version.fingerprint)
 
     def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None) -> Evaluation:

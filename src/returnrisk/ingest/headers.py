@@ -10,9 +10,6 @@ from returnrisk.contracts import Contract
 from returnrisk.errors import IngestError
 from returnrisk.ingest.readers import RawSheet
 
-DERIVED_WHEN_ABSENT = ("recorded_on", "period_end")
-"""Fields a file may lack: the end of the period's month, and period end (or the key's date) plus the declared delay."""
-
 
 @dataclass(frozen=True, slots=True)
 class HeaderMap:
@@ -52,7 +49,7 @@ def map_headers(sheet: RawSheet, contract: Contract) -> HeaderMap:
     Raises
     ------
     IngestError
-        Two columns claim one field, or a required field has no column.
+        Two columns claim one field, a required field has no column, or the file is long and wide at once.
     """
     known = contract.headers()
     wide = {w.header: i for i, w in enumerate(contract.wide_columns)}
@@ -63,16 +60,30 @@ def map_headers(sheet: RawSheet, contract: Contract) -> HeaderMap:
     if twice := sorted({f for f in claimed if claimed.count(f) > 1}):
         raise IngestError(f"{where}: several columns claim {', '.join(twice)}; keep one of each")
     by_wide = {k for w in contract.wide_columns for k in (*w.sets, w.measure)} if wide_found else set()
+    if both := sorted(by_wide & set(claimed)):
+        raise IngestError(f"{where}: holds both a column per item and the columns {', '.join(both)}; send one form or the other")
+    optional = set(derivable(contract))
     missing = [
-        f
-        for f in contract.fields
-        if f.required and f.name not in claimed and f.name not in by_wide and f.name not in DERIVED_WHEN_ABSENT
+        f for f in contract.fields if f.required and f.name not in claimed and f.name not in by_wide and f.name not in optional
     ]
     unknown = tuple(h for h in sheet.headers if h not in known and h not in wide)
     if missing:
         hints = [f"{f.label_zh} ({f.name}){_near(f.headers, unknown)}" for f in missing]
-        raise IngestError(f"{where}: no column for {'; '.join(hints)}. Columns found: {', '.join(sheet.headers)}")
+        found = ", ".join((*fields, *wide_found)) or "none"
+        # an unknown header may be a data cell of a file without a header: it is counted, not shown
+        raise IngestError(f"{where}: no column for {'; '.join(hints)}. Known columns found: {found}; {len(unknown)} unknown ones")
     return HeaderMap(fields=fields, wide=wide_found, unknown=unknown)
+
+
+def derivable(contract: Contract) -> tuple[str, ...]:
+    """Required fields a file may lack: the period's end, and the recording day where the row has a date to count from."""
+    return ("period_end", "recorded_on") if recording_basis(contract) else ("period_end",)
+
+
+def recording_basis(contract: Contract) -> str | None:
+    """The date a declared delay is added to: the period's end, else the first required date of the row; None without one."""
+    dates = [f.name for f in contract.fields if f.type == "date" and f.required and f.name != "recorded_on"]
+    return next((d for d in ("period_end", *dates) if d in dates), None)
 
 
 def _near(headers: tuple[str, ...], unknown: tuple[str, ...]) -> str:

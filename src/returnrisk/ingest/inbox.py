@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from returnrisk.contracts import Contract, load_contracts, load_order
-from returnrisk.errors import IngestError, StoreError
+from returnrisk.errors import IngestError, StoreError, UnknownNameError
 from returnrisk.ingest.accounting import DUPLICATE_COLUMNS, FILE_COLUMNS, QUARANTINE_COLUMNS, IngestReport, frame_of
 from returnrisk.ingest.headers import HeaderMap, map_headers, recognise_table
 from returnrisk.ingest.readers import RawSheet, read_file
 from returnrisk.ingest.table import TableResult, ingest_table
-from returnrisk.store.files import sha256_of, write_atomically
-from returnrisk.store.tables import Manifest, read_manifest, write_store
+from returnrisk.store.files import sha256_of
+from returnrisk.store.tables import Manifest, read_manifest, verify_files, write_store
 from returnrisk.store.view import connect
 
 Progress = Callable[[str, int, int], None]
+ACCOUNTS = ("files", "quarantine", "duplicates")
+INGEST_VERSION = 1
+"""Raise it whenever the same files would be read otherwise: the store is then made anew."""
 REQUIRED_TABLES = ("village", "household", "household_roster", "member", "income", "delivery", "line")
 
 
@@ -69,7 +72,13 @@ def ingest_inbox(
         problems are listed; the store stays as it was.
     """
     known = contracts or load_contracts()
+    for name in delays or {}:
+        if name not in known:
+            raise UnknownNameError("table in delay_days", name, known)
     report = progress or (lambda *_: None)
+    inputs = _inputs_fingerprint(inbox, key=key, delays=delays, contracts=known)
+    if (before := _unchanged(store, inputs)) is not None:
+        return before
     _refuse_lost_files(inbox, store)
     by_table = _read_all(inbox, known, progress=report)
     con = connect()
@@ -98,16 +107,45 @@ def ingest_inbox(
     outcome.require_balance()
     report("write", 0, 1)
     sources = tuple({str(k): v for k, v in row.items()} for row in outcome.files.to_dict("records"))
-    manifest = write_store(store, accepted, contracts=known, delays=delays, sources=sources)
-    _write_accounting(store / "accounting", outcome)
+    manifest = write_store(
+        store,
+        accepted,
+        contracts=known,
+        delays=delays,
+        sources=sources,
+        inputs=inputs,
+        accounting={name: getattr(outcome, name) for name in ACCOUNTS},
+    )
     report("write", 1, 1)
     return IngestResult(manifest=manifest, report=outcome)
 
 
-def _write_accounting(folder: Path, report: IngestReport) -> None:
-    for name, frame in (("files", report.files), ("quarantine", report.quarantine), ("duplicates", report.duplicates)):
-        text = frame.to_csv(index=False, lineterminator="\n")
-        write_atomically(folder / f"{name}.csv", lambda p, text=text: p.write_text(text, encoding="utf-8-sig"))  # type: ignore[misc]
+def _inputs_fingerprint(
+    inbox: Path, *, key: bytes | None, delays: Mapping[str, int] | None, contracts: Mapping[str, Contract]
+) -> str:
+    """Changes with any file's content or place, the key, a delay, a contract or this package's version of them."""
+    import hashlib
+    import hmac
+
+    files = [f"{p.relative_to(inbox).as_posix()} {sha256_of(p)}" for p in _inbox_files(inbox)]
+    settings = [repr(sorted((delays or {}).items())), repr(sorted(contracts.items())), str(INGEST_VERSION)]
+    text = "\n".join([*files, *settings]).encode()
+    return hmac.new(key, text, hashlib.sha256).hexdigest() if key else hashlib.sha256(text).hexdigest()
+
+
+def _unchanged(store: Path, inputs: str) -> IngestResult | None:
+    """The result in force, when it was made from exactly these inputs and is still whole."""
+    import pandas as pd
+
+    try:
+        manifest = read_manifest(store)
+        if manifest.inputs != inputs:
+            return None
+        verify_files(store, manifest)
+        frames = {name: pd.read_csv(store / manifest.accounting / f"{name}.csv", keep_default_na=False) for name in ACCOUNTS}
+    except (StoreError, OSError):
+        return None
+    return IngestResult(manifest=manifest, report=IngestReport(**frames))
 
 
 def _refuse_lost_files(inbox: Path, store: Path) -> None:
@@ -123,8 +161,12 @@ def _refuse_lost_files(inbox: Path, store: Path) -> None:
         )
 
 
+def _inbox_files(inbox: Path) -> list[Path]:
+    return sorted(p for p in inbox.rglob("*") if p.is_file() and not p.name.startswith((".", "~$")))
+
+
 def _read_all(inbox: Path, contracts: Mapping[str, Contract], *, progress: Progress) -> dict[str, list[_Sheet]]:
-    paths = sorted(p for p in inbox.rglob("*") if p.is_file() and not p.name.startswith((".", "~$")))
+    paths = _inbox_files(inbox)
     if not paths:
         raise IngestError("the inbox is empty: put the departments' csv and xlsx files there")
     by_table: dict[str, list[_Sheet]] = {}
@@ -190,11 +232,17 @@ def _account(
         _, first = place(pair["first_row"])
         repeated[i] += 1
         duplicates.append({"table_name": contract.name, **where, **{f"of_{k}": v for k, v in first.items()}})
-    files = [_file_counts(contract, sheet, n_quarantined=len(bad[i]), n_duplicate=repeated[i]) for i, sheet in enumerate(sheets)]
+    accepted = [0] * len(sheets)
+    for row in result.accepted_rows:
+        accepted[bisect.bisect_right(starts, row) - 1] += 1
+    files = [
+        _file_counts(contract, sheet, n_accepted=accepted[i], n_quarantined=len(bad[i]), n_duplicate=repeated[i])
+        for i, sheet in enumerate(sheets)
+    ]
     return files, quarantined, duplicates
 
 
-def _file_counts(contract: Contract, sheet: _Sheet, *, n_quarantined: int, n_duplicate: int) -> dict[str, Any]:
+def _file_counts(contract: Contract, sheet: _Sheet, *, n_accepted: int, n_quarantined: int, n_duplicate: int) -> dict[str, Any]:
     n_input = sheet.raw.table.num_rows + len(sheet.raw.malformed_rows)
     dropped = sum(sheet.raw.table.num_rows - sheet.raw.table[h].null_count for h in sheet.headers.unknown)
     return {
@@ -203,7 +251,7 @@ def _file_counts(contract: Contract, sheet: _Sheet, *, n_quarantined: int, n_dup
         "sheet": sheet.raw.sheet,
         "sha256": sheet.sha256,
         "n_input": n_input,
-        "n_accepted": n_input - n_quarantined - n_duplicate,
+        "n_accepted": n_accepted,
         "n_duplicate": n_duplicate,
         "n_quarantined": n_quarantined,
         "n_blank": sheet.raw.n_blank,

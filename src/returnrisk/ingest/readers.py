@@ -68,6 +68,9 @@ def _read_csv(path: Path) -> RawSheet:
     from pyarrow import csv
 
     text = _decode(path)
+    header, is_bare = _csv_header(path, text)
+    if is_bare:  # delivered, and empty
+        return _sheet(path.name, "", pa.table({h: pa.array([], pa.string()) for h in header}), header, (), ())
     malformed: list[int] = []
 
     def skip(row: Any) -> str:
@@ -80,22 +83,40 @@ def _read_csv(path: Path) -> RawSheet:
             read_options=csv.ReadOptions(use_threads=False),
             parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(_csv_header(path, text), pa.string()), strings_can_be_null=True, null_values=[""]
+                column_types=dict.fromkeys(_raw_header(text), pa.string()), strings_can_be_null=True, null_values=[""]
             ),
         )
     except pa.ArrowInvalid as error:
-        raise IngestError(f"{path.name} cannot be read as csv: {str(error).splitlines()[0]}") from error
+        # the engine's own message quotes the offending row
+        raise IngestError(f"{path.name} cannot be read as csv: quotes or line ends are damaged; save it again") from error
     numbers = sorted(set(range(2, table.num_rows + len(malformed) + 2)) - set(malformed))
-    headers = tuple(h.strip() for h in table.column_names)
-    return _sheet(path.name, "", table.rename_columns(list(headers)), headers, numbers, tuple(malformed))
+    return _sheet(path.name, "", table.rename_columns(list(header)), header, numbers, tuple(malformed))
 
 
-def _csv_header(path: Path, text: str) -> list[str]:
+def _raw_header(text: str) -> list[str]:
     import csv as plain_csv
+    import io
 
-    header = next(plain_csv.reader(text.splitlines()[:1]), [])
-    if len(set(header)) != len(header):
-        raise IngestError(f"{path.name} has a header twice: {sorted({h for h in header if header.count(h) > 1})}")
+    return next(plain_csv.reader(io.StringIO(text, newline="")), [])
+
+
+def _csv_header(path: Path, text: str) -> tuple[tuple[str, ...], bool]:
+    """Trimmed header, and whether nothing follows it."""
+    import csv as plain_csv
+    import io
+
+    header = _checked_header(tuple(h.strip() for h in _raw_header(text)), where=path.name)
+    lines = plain_csv.reader(io.StringIO(text, newline=""))
+    next(lines)
+    return header, next(lines, None) is None
+
+
+def _checked_header(header: tuple[str, ...], *, where: str) -> tuple[str, ...]:
+    """Refuse a first row that is no header; it may be data, so no cell of it is shown."""
+    if not header or "" in header or len(set(header)) != len(header):
+        raise IngestError(
+            f"{where}: the first row is not a header of {len(header)} distinct, non-empty names; put the column names there and nothing above"
+        )
     return header
 
 
@@ -113,9 +134,7 @@ def _read_xlsx(path: Path, *, identifiers: frozenset[str]) -> list[RawSheet]:
     for name, rows in contents.items():
         if not any(any(cell != "" for cell in row) for row in rows):
             continue
-        headers = tuple(str(cell).strip() for cell in rows[0])
-        if len(set(headers)) != len(headers) or "" in headers:
-            raise IngestError(f"{path.name}, sheet {name}: the first row is not a header of distinct names: {headers}")
+        headers = _checked_header(tuple(str(cell).strip() for cell in rows[0]), where=f"{path.name}, sheet {name}")
         columns = {
             header: pa.array([_cell_text(row[i], header in identifiers) for row in rows[1:]], pa.string())
             for i, header in enumerate(headers)
@@ -137,7 +156,9 @@ def _cell_text(cell: Any, is_identifier: bool) -> str | None:  # noqa: FBT001
         return cell.isoformat()[:10]
     if is_identifier:
         return NUMBER_IN_IDENTIFIER
-    return str(int(cell)) if float(cell).is_integer() else repr(cell)
+    if isinstance(cell, int | float):
+        return str(int(cell)) if float(cell).is_integer() else repr(cell)
+    return str(cell)  # a time of day or a duration: read as text, refused by its field
 
 
 def _sheet(
@@ -151,7 +172,7 @@ def _sheet(
     for header in headers:
         trimmed = pc.utf8_trim(table[header], characters=" \t\r\n\u3000\u00a0\ufeff")
         columns[header] = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
-    filled = pa.array([False] * table.num_rows)
+    filled = pa.array([False] * table.num_rows, pa.bool_())
     for column in columns.values():
         filled = pc.or_(filled, pc.is_valid(column))
     numbered = pa.table({**columns, "row_number": pa.array(list(numbers), pa.int64())}).filter(filled)

@@ -7,13 +7,12 @@ who is right) → refers to a row that was not accepted (CON006).
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Check, Contract, row_checks
-from returnrisk.ingest.headers import HeaderMap
+from returnrisk.ingest.headers import HeaderMap, recording_basis
 from returnrisk.ingest.readers import RawSheet
 from returnrisk.ingest.values import PARSE_TEXTS, parse_value, pseudonymise_column, unreadable
 
@@ -26,12 +25,14 @@ RAW = "raw__"
 
 @dataclass(frozen=True, slots=True)
 class TableResult:
-    """Accepted rows (an engine table, contract columns and recorded_declared) and the fate of the others.
+    """Accepted rows (an engine table, contract columns and recorded_declared) and the fate of every input row.
 
-    `row` in the two lists is the position in the concatenated input.
+    Rows are positions in the concatenated input; `accepted_rows` are those that stand in `accepted`, and wide rows without any
+    amount.
     """
 
     accepted: ir.Table
+    accepted_rows: list[int]
     quarantined: list[dict[str, Any]]
     duplicates: list[dict[str, Any]]
 
@@ -56,28 +57,63 @@ def ingest_table(
     delay_days
         Added to the period end where a file has no recording day.
     """
-    raw = con.create_table(f"raw_{contract.name}", _stack(sheets, contract, key=key), temp=True, overwrite=True)
-    typed, checks = _typed(raw, contract, delay_days=delay_days)
-    flagged = typed.mutate(**{f"fail_{i}": ~c.passes for i, c in enumerate(checks)})
-    any_fail = flagged["fail_0"]
-    for i in range(1, len(checks)):
-        any_fail |= flagged[f"fail_{i}"]
-    flagged = con.create_table(f"typed_{contract.name}", flagged.mutate(bad=any_fail), temp=True, overwrite=True)
-    quarantined = _reasons(flagged.filter("bad"), checks)
-    good = flagged.filter(~flagged.bad)
+    import ibis
+
+    groups = [
+        _typed_group(con, contract, raw, index=i, delay_days=delay_days) for i, raw in enumerate(_stacks(sheets, contract, key=key))
+    ]
+    good = groups[0].good if len(groups) == 1 else ibis.union(*(g.good for g in groups))
+    good = con.create_table(f"good_{contract.name}", good, temp=True, overwrite=True)
     good, duplicates = _without_duplicates(con, good, contract)
+    silent = _rows_without_amount(good, contract)
     rows = _long(con, good, contract)
     rows, conflicts = _without_conflicts(con, rows, contract)
     rows, orphans = _without_orphans(con, rows, contract, parents)
-    accepted = rows.select(*contract.columns, "recorded_declared")
-    return TableResult(accepted, quarantined + conflicts + orphans, duplicates)
+    refused = {reason["row"] for reason in (*conflicts, *orphans)}
+    stored = rows.select("row").distinct().to_pyarrow()["row"].to_pylist()
+    return TableResult(
+        accepted=rows.select(*contract.columns, "recorded_declared"),
+        accepted_rows=sorted({*stored, *(silent - refused)}),
+        quarantined=[reason for g in groups for reason in g.quarantined] + conflicts + orphans,
+        duplicates=duplicates,
+    )
 
 
-def _stack(sheets: list[tuple[RawSheet, HeaderMap]], contract: Contract, *, key: bytes | None) -> Any:
-    """All sheets under each other: one text column per field and wide column found, plus `row`; identifiers already pseudonyms."""
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Sheets of the same columns, typed: good rows with all wide columns of the contract, and the reasons of the others."""
+
+    good: ir.Table
+    quarantined: list[dict[str, Any]]
+
+
+def _typed_group(con: Any, contract: Contract, stack: Any, *, index: int, delay_days: int) -> _Group:
+    import ibis
+
+    raw = con.create_table(f"raw_{contract.name}_{index}", stack, temp=True, overwrite=True)
+    typed, checks = _typed(raw, contract, delay_days=delay_days)
+    flagged = typed.mutate(**{f"fail_{i}": ~c.passes for i, c in enumerate(checks)})
+    any_fail: Any = ibis.literal(False)
+    for i in range(len(checks)):
+        any_fail |= flagged[f"fail_{i}"]
+    flagged = con.create_table(f"typed_{contract.name}_{index}", flagged.mutate(bad=any_fail), temp=True, overwrite=True)
+    wide = {
+        f"wide_{i}": flagged[f"wide_{i}"] if f"wide_{i}" in flagged.columns else ibis.null(contract.field(w.measure).type)
+        for i, w in enumerate(contract.wide_columns)
+    }
+    good = flagged.filter(~flagged.bad).select("row", "recorded_declared", *contract.columns, **wide)
+    return _Group(good=good, quarantined=_reasons(flagged.filter("bad"), checks))
+
+
+def _stacks(sheets: list[tuple[RawSheet, HeaderMap]], contract: Contract, *, key: bytes | None) -> list[Any]:
+    """Sheets of the same columns under each other: one text column per field and wide column found, plus `row`.
+
+    Identifiers are already pseudonyms. `row` numbers the rows of all sheets through, in the order the sheets were given.
+    """
     import pyarrow as pa
 
-    parts, offset = [], 0
+    stacks: dict[frozenset[str], list[Any]] = {}
+    offset = 0
     for sheet, headers in sheets:
         n = sheet.table.num_rows
         columns: dict[str, Any] = {"row": pa.array(range(offset, offset + n), pa.int64())}
@@ -90,9 +126,9 @@ def _stack(sheets: list[tuple[RawSheet, HeaderMap]], contract: Contract, *, key:
                 columns[RAW + field_name] = _presence(sheet.table[header])
         for header, index in headers.wide.items():
             columns[f"{RAW}wide_{index}"] = sheet.table[header]
-        parts.append(pa.table(columns))
+        stacks.setdefault(frozenset(columns), []).append(pa.table(columns))
         offset += n
-    return pa.concat_tables(parts, promote_options="default")
+    return [pa.concat_tables([part.select(parts[0].column_names) for part in parts]) for parts in stacks.values()]
 
 
 def _presence(column: Any) -> Any:
@@ -138,20 +174,36 @@ def _not_said_twice(checks: list[Check], table: ir.Table, parsed: set[str]) -> l
 
 
 def _derive_dates(table: ir.Table, contract: Contract, present: set[str], *, delay_days: int) -> ir.Table:
-    """Period end = end of its month; recording day = period end (or the last date of the key) plus the declared delay, flagged."""
+    """Period end = end of its month; recording day = that (or the row's own date) plus the declared delay, flagged."""
     import ibis
 
     if "period_end" in contract.columns and RAW + "period_end" not in present:
-        next_month = table.period_start.truncate("M").cast("timestamp") + ibis.interval(months=1)
-        table = table.mutate(period_end=(next_month - ibis.interval(days=1)).date())
+        table = table.mutate(period_end=_end_of_month(table.period_start))
     if RAW + "recorded_on" in present:
         return table.mutate(recorded_declared=ibis.literal(False))
-    dates = [
-        f.name for f in contract.fields if f.type == "date" and f.name != "recorded_on" and (f.is_key or f.name == "period_end")
-    ]
-    basis = table[dates[-1]] if dates else ibis.literal(dt.date(1900, 1, 1))
-    late = (basis.cast("timestamp") + ibis.interval(days=delay_days)).date()
+    basis = recording_basis(contract)
+    if basis is None:
+        return table.mutate(recorded_declared=ibis.literal(False))
+    day = _end_of_month(table.period_start) if basis == "period_start" else table[basis]
+    late = (day.cast("timestamp") + ibis.interval(days=delay_days)).date()
     return table.mutate(recorded_on=late, recorded_declared=ibis.literal(True))
+
+
+def _end_of_month(day: Any) -> Any:
+    import ibis
+
+    return (day.truncate("M").cast("timestamp") + ibis.interval(months=1) - ibis.interval(days=1)).date()
+
+
+def _rows_without_amount(table: ir.Table, contract: Contract) -> set[int]:
+    """Wide rows all of whose amounts are blank: accepted, and nothing to store."""
+    if not contract.wide_columns:
+        return set()
+    measures = {w.measure for w in contract.wide_columns}
+    blank = table[next(iter(sorted(measures)))].isnull()
+    for name in (*sorted(measures), *_wide_names(table, contract)):
+        blank &= table[name].isnull()
+    return set(table.filter(blank).select("row").to_pyarrow()["row"].to_pylist())
 
 
 def _typed_wide(table: ir.Table, contract: Contract) -> tuple[ir.Table, list[Check]]:
@@ -217,18 +269,19 @@ def _long(con: Any, table: ir.Table, contract: Contract) -> ir.Table:
     """Canonical rows with the input `row` they came from; a wide row becomes one per item it fills."""
     import ibis
 
-    wide = _wide_names(table, contract)
     keep = ["row", "recorded_declared", *contract.columns]
-    if not wide:
+    if not contract.wide_columns:
         return con.create_table(f"long_{contract.name}", table.select(keep), temp=True, overwrite=True)
     grouped: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
     for i, w in enumerate(contract.wide_columns):
-        if f"wide_{i}" in wide:
-            grouped.setdefault(tuple(w.sets.items()), {})[w.measure] = f"wide_{i}"
+        grouped.setdefault(tuple(w.sets.items()), {})[w.measure] = f"wide_{i}"
     measures = sorted({w.measure for w in contract.wide_columns})
-    parts = []
+    direct = table[measures[0]].notnull()
+    for measure in measures:
+        direct |= table[measure].notnull()
+    parts = [table.filter(direct).select(keep)]
     for sets, columns in grouped.items():
-        filled = table[next(iter(columns.values()))].notnull()
+        filled: Any = ibis.literal(False)
         for column in columns.values():
             filled |= table[column].notnull()
         zero = ibis.literal(0, "decimal(18,2)")
@@ -238,10 +291,7 @@ def _long(con: Any, table: ir.Table, contract: Contract) -> ir.Table:
 
 
 def _without_conflicts(con: Any, rows: ir.Table, contract: Contract) -> tuple[ir.Table, list[dict[str, Any]]]:
-    """Input rows that contradict another about the same key on the same recording day are all quarantined.
-
-    What wide rows say twice in the same words (two offices, one item) is kept once.
-    """
+    """Input rows that contradict another about the same key on the same recording day are all quarantined."""
     import ibis
 
     key = [*contract.key, "recorded_on"]
@@ -260,11 +310,18 @@ def _without_conflicts(con: Any, rows: ir.Table, contract: Contract) -> tuple[ir
         "同一主键同日登记的内容互相矛盾",
         "contradicts another row of the same key and recording day",
     )
-    again = suspects.anti_join(distinct, ["row", *key]).select("row", *key) if contract.wide_columns else None
-    kept = _without_rows(rows, positions)
-    if again is not None:
-        kept = kept.anti_join(again, [kept["row"] == again["row"], *(kept[k].identical_to(again[k]) for k in key)])
-    return con.create_table(f"kept_{contract.name}", kept, temp=True, overwrite=True), [_reason(p, text) for p in positions]
+    kept = con.create_table(f"kept_{contract.name}", _without_rows(rows, positions), temp=True, overwrite=True)
+    return _said_once(con, kept, contract), [_reason(p, text) for p in positions]
+
+
+def _said_once(con: Any, rows: ir.Table, contract: Contract) -> ir.Table:
+    """What several input rows say in the same words (two offices, one item) is kept from the first of them."""
+    import ibis
+
+    key = [*contract.key, "recorded_on"]
+    first = rows.row.min().over(ibis.window(group_by=[rows[k] for k in key]))
+    once = rows.mutate(first_row=first).filter(lambda t: t.row == t.first_row).drop("first_row")
+    return con.create_table(f"once_{contract.name}", once, temp=True, overwrite=True)
 
 
 def _without_orphans(

@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 YES = ("是", "true", "True", "TRUE", "1", "有", "Y")
 NO = ("否", "false", "False", "FALSE", "0", "无", "N")
 
+MONTH = r"^(19|20|21)\d{2}-\d{1,2}$"
+DAY = r"^(19|20|21)\d{2}-\d{1,2}-\d{1,2}$"
+# stricter than the engine's casts, which round 3.7 to 4 and read 9.99901E+11, 0x10 and 1_0
+NUMBERS = {"int64": r"^[+-]?\d{1,18}(\.0+)?$", "decimal(18,2)": r"^[+-]?\d{1,15}(\.\d{1,2}0*)?$"}
+
 PARSE_TEXTS = {
     "int64": ("ING011", "不是整数", "is not a whole number"),
-    "decimal(18,2)": ("ING011", "不是数字", "is not a number"),
+    "decimal(18,2)": ("ING011", "不是至多两位小数的数字", "is not a number of at most two decimals"),
     "date": ("ING011", "不是日期", "is not a date"),
     "boolean": ("ING011", "不是“是/否”", "is not yes or no"),
     "string": ("ING012", "不在代码表内", "is not in the code list"),
@@ -40,9 +45,10 @@ def parse_value(text: ir.StringValue, field: Field) -> ir.Value:
         return ibis.cases((text.isin(YES), True), (text.isin(NO), False), else_=ibis.null("boolean"))
     if field.type == "date":
         iso = text.replace("/", "-")
-        return ibis.cases((iso.re_search(r"^\d{4}-\d{1,2}$"), iso.concat("-01")), else_=iso).try_cast("date")
-    if field.type in ("int64", "decimal(18,2)"):
-        return text.try_cast(field.type)
+        whole = ibis.cases((iso.re_search(MONTH), iso.concat("-01")), (iso.re_search(DAY), iso))
+        return whole.try_cast("date")
+    if field.type in NUMBERS:
+        return ibis.cases((text.re_search(NUMBERS[field.type]), text)).try_cast(field.type)
     return text
 
 

@@ -26,7 +26,7 @@ class SimulatedCounty:
     ----------
     tables
         Canonical tables by name, natural keys in clear (household number, synthetic ID number), every row that was or will be
-        recorded, also after `end`. Days are `datetime64[s]`, money float64 CNY, codes canonical.
+        recorded, also after `end`; optional columns that no office here collects are left out. Days are `datetime64[s]`, money float64 CNY, codes canonical.
     ledger
         The income table as the wide file has it: one row per household, month and entry; `items` columns named by header.
     truth

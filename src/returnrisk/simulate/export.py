@@ -149,7 +149,7 @@ def _on_file(county: SimulatedCounty, table: str) -> pd.DataFrame:
 def _labelled(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     """Chinese headers, labels for codes, 是/否, dates and long codes as text."""
     columns: dict[str, Any] = {}
-    for field in contract.fields:
+    for field in (f for f in contract.fields if f.name in frame):
         values = frame[field.name].reset_index(drop=True)
         if field.codes:
             labels: dict[Any, str] = {}

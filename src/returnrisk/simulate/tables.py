@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from returnrisk.contracts import load_contracts
+from returnrisk.contracts import Contract, load_contracts
+from returnrisk.errors import ContractError
 from returnrisk.simulate import money_tables, office_tables, people_tables
 from returnrisk.simulate.coding import Naming
 from returnrisk.simulate.month import Month
@@ -19,7 +20,7 @@ from returnrisk.simulate.state import CountyState
 def canonical_tables(
     records: Sequence[MonthRecords], ledger: pd.DataFrame, *, baseline: CountyState, final: CountyState, parameters: Parameters
 ) -> dict[str, pd.DataFrame]:
-    """Every contract's table, columns in the contract's order."""
+    """Every contract's table; ContractError if a contract requires what the process does not make."""
     naming = Naming(final)
     start = Month.of(baseline, np.random.default_rng(0), parameters)
     frames = {
@@ -36,4 +37,11 @@ def canonical_tables(
         "delivery": office_tables.deliveries(naming, records),
         "line": office_tables.lines(parameters),
     }
-    return {name: frames[name][list(load_contracts()[name].columns)] for name in sorted(frames)}
+    return {name: _in_order(frames[name], load_contracts()[name]) for name in sorted(frames)}
+
+
+def _in_order(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """Columns in the contract's order; optional ones that this county's offices do not collect stay away."""
+    if missing := [f.name for f in contract.fields if f.required and f.name not in frame]:
+        raise ContractError(f"the simulator makes no {', '.join(missing)} for table {contract.name}, which its contract requires")
+    return frame[[name for name in contract.columns if name in frame]]

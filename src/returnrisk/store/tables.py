@@ -1,6 +1,7 @@
 """Writing and opening the store: one Parquet file per canonical table, versions resolved, checksums in a manifest written last.
 
     store/manifest.json                 what is in force: tables, files, checksums, delays
+    store/accounting/<inputs>/*.csv     what became of every input row
     store/<table>/<sha256>.parquet      rows sorted by key and recorded_on, with recorded_declared and superseded_on added
     store/restricted/identity/...       names, telephones, addresses: read only when a list is rendered
 
@@ -18,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Contract, check_table
-from returnrisk.errors import StoreError, UnknownNameError
+from returnrisk.errors import StoreError
 from returnrisk.store.files import sha256_of, write_atomically, write_json
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pandas as pd
 
 STORE_SCHEMA = 1
 VERSION_COLUMNS = ("recorded_declared", "superseded_on")
@@ -42,11 +44,17 @@ class StoredTable:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The store in force; `fingerprint` changes exactly when a table's content does."""
+    """The store in force.
+
+    `fingerprint` changes exactly when a table's content or delay does, `inputs` when any file or setting it was made from does;
+    `accounting` is the folder (in the store) with the fate of every input row.
+    """
 
     tables: Mapping[str, StoredTable]
     fingerprint: str
     sources: tuple[Mapping[str, Any], ...]
+    inputs: str = ""
+    accounting: str = ""
 
 
 def with_versions(table: ir.Table, contract: Contract) -> ir.Table:
@@ -69,6 +77,8 @@ def write_store(
     contracts: Mapping[str, Contract],
     delays: Mapping[str, int] | None = None,
     sources: tuple[Mapping[str, Any], ...] = (),
+    inputs: str = "",
+    accounting: Mapping[str, pd.DataFrame] | None = None,
 ) -> Manifest:
     """Check canonical tables and make them the store in force.
 
@@ -81,7 +91,11 @@ def write_store(
     delays
         Reporting delay in days by table where it differs from the contract's.
     sources
-        Row accounting of the files the tables came from, kept in the manifest.
+        Counts of the files the tables came from, kept in the manifest.
+    inputs
+        Fingerprint of everything the tables were made from.
+    accounting
+        Frames written as csv beside the tables, in force together with them.
 
     Raises
     ------
@@ -95,10 +109,25 @@ def write_store(
         name: _write_table(folder, tables[name], contracts[name], delay=(delays or {}).get(name, contracts[name].delay_days))
         for name in sorted(tables)
     }
-    manifest = Manifest(tables=stored, fingerprint=_fingerprint(stored), sources=sources)
+    manifest = Manifest(
+        tables=stored,
+        fingerprint=_fingerprint(stored),
+        sources=sources,
+        inputs=inputs,
+        accounting=_write_accounting(folder, accounting or {}, inputs),
+    )
     write_json(folder / "manifest.json", _manifest_content(manifest))
-    _remove_unreferenced(folder, stored)
+    _remove_unreferenced(folder, manifest, contracts)
     return manifest
+
+
+def _write_accounting(folder: Path, frames: Mapping[str, pd.DataFrame], inputs: str) -> str:
+    """Write the frames under a name of their own, so that the ones in force are never touched."""
+    home = Path("accounting", inputs[:16] or "none")
+    for name, frame in frames.items():
+        text = frame.to_csv(index=False, lineterminator="\n")
+        write_atomically(folder / home / f"{name}.csv", lambda p, text=text: p.write_text(text, encoding="utf-8-sig"))  # type: ignore[misc]
+    return home.as_posix() if frames else ""
 
 
 def _write_table(folder: Path, table: ir.Table, contract: Contract, *, delay: int) -> StoredTable:
@@ -131,6 +160,8 @@ def _manifest_content(manifest: Manifest) -> dict[str, Any]:
             for t in manifest.tables.values()
         },
         "sources": list(manifest.sources),
+        "inputs": manifest.inputs,
+        "accounting": manifest.accounting,
     }
 
 
@@ -152,9 +183,13 @@ def read_manifest(folder: Path) -> Manifest:
                 f"the store has schema {content['schema']}; this version reads {STORE_SCHEMA}: run `returnrisk ingest` again"
             )
         tables = {name: StoredTable(name=name, **entry) for name, entry in content["tables"].items()}
-        return Manifest(tables=tables, fingerprint=content["fingerprint"], sources=tuple(content["sources"]))
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        sources = tuple(content["sources"])
+        manifest = Manifest(tables, content["fingerprint"], sources, content["inputs"], content["accounting"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"store/manifest.json is damaged ({type(error).__name__}): run `returnrisk ingest` again") from error
+    if _fingerprint(manifest.tables) != manifest.fingerprint:
+        raise StoreError("store/manifest.json has been changed since it was written: run `returnrisk ingest` again")
+    return manifest
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
@@ -170,18 +205,13 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
         raise StoreError("the store is damaged: " + "; ".join(problems) + ". Run `returnrisk ingest` again")
 
 
-def _remove_unreferenced(folder: Path, stored: Mapping[str, StoredTable]) -> None:
-    keep = {folder / t.file for t in stored.values()}
-    for file in folder.rglob("*.parquet"):
-        if file not in keep and file.relative_to(folder).parts[0] in {*stored, "restricted"}:
+def _remove_unreferenced(folder: Path, manifest: Manifest, contracts: Mapping[str, Contract]) -> None:
+    """Remove what an earlier manifest named and this one does not; anything else in the folder is not ours."""
+    keep = {folder / t.file for t in manifest.tables.values()}
+    homes = [folder / name for name in contracts] + [folder / "restricted" / name for name in contracts]
+    for file in (f for home in homes if home.is_dir() for f in home.glob("*.parquet")):
+        if file not in keep:
             file.unlink()
-    for child in folder.iterdir():
-        if child.is_dir() and child.name not in {*stored, "restricted"} and not any(child.rglob("*.parquet")):
-            shutil.rmtree(child)
-
-
-def stored_table(manifest: Manifest, name: str) -> StoredTable:
-    """The manifest's entry for `name`; UnknownNameError when the store does not hold it."""
-    if name not in manifest.tables:
-        raise UnknownNameError("table in the store", name, manifest.tables)
-    return manifest.tables[name]
+    for home in (folder / "accounting").glob("*"):
+        if home.is_dir() and home != folder / manifest.accounting:
+            shutil.rmtree(home)
