@@ -217,35 +217,69 @@ def rough_rows() -> Tables:
     homes = sorted({row["household_id"] for row in tables["household"]})
     villages = _more_villages(tables)
     place = {h: villages[i % len(villages)] for i, h in enumerate(homes)}
+    _more_lines(tables, villages)
+    _place_households(tables, place)
+    _lose_files(tables, place)
+    _move_people(tables, homes)
+    _spoil_amounts(tables)
+    _spoil_states(tables)
+    return tables
+
+
+def _place_households(tables: Tables, place: Mapping[int, int]) -> None:
     for i, row in enumerate(tables["household"]):
         row |= {
             "village_code": place[row["household_id"]],
             "water_safe": None if i % 9 == 0 else i % 7 != 0,
             "resettled": i % 5 == 0,
         }
-    _more_lines(tables, villages)
-    for row in [r for r in tables["household"] if r["household_id"] in homes[::4]]:
-        tables["household"].append({**row, "rooms": 1, "housing_grade": "D", "recorded_on": day("2022-05-20")})
-    tables["village"] += [{**row, "remote": True, "recorded_on": day("2022-06-15")} for row in tables["village"][:2]]
-    _lose_files(tables, place)
-    _move_people(tables, homes)
-    people = defaultdict(list)
+        row |= {"cooking_fuel": (None, "network", "bottled", "solid", "other")[i % 5], "private_toilet": (None, True, False)[i % 3]}
+    tables["household"] += [
+        {**row, "rooms": 1, "housing_grade": "D", "recorded_on": day("2022-05-20")}
+        for row in tables["household"]
+        if row["household_id"] % 4 == 0
+    ]
+
+
+def first_people(tables: Tables) -> dict[int, list[int]]:
+    """Household to the people of its first register, sorted."""
+    first = min(spell["recorded_on"] for spell in tables["household_roster"])
+    people = defaultdict(set)
     for spell in tables["household_roster"]:
-        people[spell["household_id"]].append(spell["person_id"])
+        if spell["recorded_on"] == first:
+            people[spell["household_id"]].add(spell["person_id"])
+    return {household: sorted(who) for household, who in people.items()}
+
+
+def _spoil_amounts(tables: Tables) -> None:
+    """Cents, a person for most wages, amounts of no source, estimates."""
+    people = first_people(tables)
     for i, row in enumerate(tables["income"]):
         row["gross_cny"] += Decimal(i % 100) / 100
+        row["estimated"] = (None, True, False)[i % 3]
         if row["source"] == "wage" and row["household_id"] % 3:
-            row["person_id"] = sorted(people[row["household_id"]])[row["period_start"].month % 2 and -1]
+            row["person_id"] = people[row["household_id"]][row["period_start"].month % 2 and -1]
         if row["item"] == "land_rent" and row["household_id"] % 2:
             row |= {"source": "unallocated", "item": "unallocated"}
+
+
+def _spoil_states(tables: Tables) -> None:
+    """Empty cells, disability without a grade, measures not delivered, and twenty more cases of monitoring, most of them closed."""
+    homes = sorted({row["household_id"] for row in tables["household"]})
+    for i, household in enumerate(homes[::4]):
+        begun = add_months(day("2020-06-10"), i)
+        case = {"household_id": household, "identified_on": begun, "category": "sudden", "risk_type": ("illness", "industry", "other")[i % 3],
+                "channel": "cadre", "eliminated_on": None, "recorded_on": begun + dt.timedelta(days=9)}  # fmt: skip
+        ended = add_months(begun, 4 + i % 3)
+        tables["monitoring"] += [case, {**case, "eliminated_on": ended, "recorded_on": ended + dt.timedelta(days=12)}]
     for i, row in enumerate(tables["member"]):
+        row["employee_insurance"] = (None, True, False)[i % 3]
         if row["disability_grade"] and i % 2:
             row["disability_grade"] = 9
         if i % 17 == 0:
             row |= {"health_cover": None, "education": None, "works_away": None, "employment": None}
     for i, row in enumerate(tables["support"]):
         row["delivered"] = i % 6 != 0
-    return tables
 
 
 def _more_villages(tables: Tables) -> list[int]:
@@ -257,6 +291,7 @@ def _more_villages(tables: Tables) -> list[int]:
          "remote": None if i == 5 else i > 3}
         for i, code in enumerate(codes)
     ]  # fmt: skip
+    tables["village"] += [{**row, "remote": True, "recorded_on": day("2022-06-15")} for row in tables["village"][:2]]
     old = [row for row in tables["delivery"] if row["township_code"] == min(r["township_code"] for r in tables["delivery"])]
     tables["delivery"] = [{**row, "township_code": code // 1000} for code in codes[::2] for row in old]
     return codes

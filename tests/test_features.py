@@ -566,7 +566,7 @@ def test_flags_shares_and_counts_keep_to_their_range():
         values = frame[f.name].dropna()
         if f.unit == "flag":
             assert set(values) <= {0.0, 1.0}, f.name
-        if f.unit == "share":
+        if f.unit == "share" and f.name != "production_cost_share":  # cost may be more than what came in
             assert values.le(1).all(), f.name
         if f.unit in ("count", "months", "years", "cny", "grade", "mu", "rooms"):
             assert values.ge(0).all(), f.name

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -108,7 +109,14 @@ def state_of(folder: Path) -> str | None:
         return None
     manifest = read_manifest(folder)
     verify_files(folder, manifest)
+    if manifest.accounting:  # what became of the input rows must be there, and speak of this very store
+        text = (folder / manifest.accounting / "files.csv").read_text(encoding="utf-8-sig")
+        assert text == f"inputs\n{manifest.inputs}\n"
     return manifest.fingerprint
+
+
+def with_accounting(inputs: str) -> dict[str, Any]:
+    return {"inputs": inputs, "accounting": {"files": pd.DataFrame({"inputs": [inputs]})}}
 
 
 # ------------------------------------------------------------------------------------------------------- versions
@@ -279,8 +287,7 @@ def test_a_table_never_delivered_is_empty_and_says_so(tmp_path):
     store = open_store(tmp_path)
     view = store.as_of(day("2024-01-01"))
     assert view.table("medical").count().execute() == 0
-    assert not view.has("medical")
-    assert view.has("income")
+    assert view.table("income").count().execute() == 1
     assert store.delay_days("income") == 45
     assert store.delay_days("medical") == load_contracts()["medical"].delay_days
     assert view.last_closed_on("income") == day("2023-10-31")
@@ -465,7 +472,7 @@ def test_an_orphan_breaks_the_contract_of_the_whole_store(tmp_path):
 
 def test_a_write_that_fails_anywhere_leaves_the_old_store_in_force(tmp_path, monkeypatch):
     tables = ("village", "household", "income")
-    old = put(tmp_path, only(base(), *tables))
+    old = put(tmp_path, only(base(), *tables), **with_accounting("a" * 64))
     real = os.fsync
     n_flushed = 0
 
@@ -484,13 +491,13 @@ def test_a_write_that_fails_anywhere_leaves_the_old_store_in_force(tmp_path, mon
         limit, n_flushed = limit + 1, 0
         monkeypatch.setattr(os, "fsync", fail_at(limit))
         try:
-            new = put(tmp_path, only(changed(), *tables))
+            new = put(tmp_path, only(changed(), *tables), **with_accounting("b" * 64))
         except OSError:
             assert state_of(tmp_path) == old.fingerprint
             assert not list(tmp_path.rglob(".part-*")), "a failed write left its temporary file"
             continue
         break
-    assert limit == len(tables) + 2, "every table and the manifest were made to fail once"
+    assert limit == len(tables) + 3, "every table, the accounting and the manifest were made to fail once"
     assert state_of(tmp_path) == new.fingerprint != old.fingerprint
     assert len(list(tmp_path.rglob("*.parquet"))) == len(tables), "failed attempts left files behind"
 
@@ -540,8 +547,8 @@ def die_before(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_death_before_any_step_leaves_old_or_new_and_nothing_between(tmp_path, mode):
     """Every flush, rename and removal is once the first thing a process no longer did."""
     tables = ("village", "line") if mode == "replacing" else ("village",)
-    old = put(tmp_path / "old", only(base(), *tables)) if mode == "replacing" else None
-    new = put(tmp_path / "new", only(changed(), *tables))
+    old = put(tmp_path / "old", only(base(), *tables), **with_accounting("a" * 64)) if mode == "replacing" else None
+    new = put(tmp_path / "new", only(changed(), *tables), **with_accounting("b" * 64))
     before, after = old.fingerprint if old else None, new.fingerprint
     store = tmp_path / "store"
     states = []
@@ -552,15 +559,16 @@ def test_a_death_before_any_step_leaves_old_or_new_and_nothing_between(tmp_path,
         with pytest.MonkeyPatch.context() as patch:
             die_before(step, patch)
             try:
-                put(store, only(changed(), *tables))
+                put(store, only(changed(), *tables), **with_accounting("b" * 64))
             except Killed:
                 died = True
             else:
                 died = False
         states.append(state_of(store))
-        put(store, only(changed(), *tables))
+        put(store, only(changed(), *tables), **with_accounting("b" * 64))
         assert state_of(store) == after, "a run after the death did not succeed"
         assert len(bytes_of(store)) == len(tables), "rubbish is still there after a whole run"
+        assert len(list((store / "accounting").iterdir())) == 1
         if not died:
             break
     assert len(states) >= 8

@@ -107,7 +107,7 @@ def init(*, project: ProjectDir = HERE, county_zh: str = "", county_en: str = ""
 
 
 @app.command
-def simulate(out: Path, *, households: int = 5000, months: int = 72, seed: int = 0) -> None:
+def simulate(out: Path, *, households: int = 5000, months: int = 81, seed: int = 0) -> None:
     """Simulate a county and write it as the files departments send.
 
     Parameters
@@ -117,11 +117,12 @@ def simulate(out: Path, *, households: int = 5000, months: int = 72, seed: int =
     households, months, seed
         Size, length and seed of the simulated county.
     """
+    from returnrisk.demo import START
     from returnrisk.simulate import simulate_county, write_inbox
 
     with _progress(quiet=False) as report:
         report("simulate", 0, 1)
-        county = simulate_county(n_households=households, months=months, seed=seed)
+        county = simulate_county(n_households=households, months=months, start=START, seed=seed)
         report("export", 0, 1)
         files = write_inbox(county, out)
     print(f"{len(files)} files in {out}")
@@ -267,7 +268,7 @@ def eph(
 
 
 @app.command
-def demo(*, out: Path = Path("demo"), households: int = 5000, months: int = 72, seed: int = 0) -> None:
+def demo(*, out: Path = Path("demo"), households: int = 5000, months: int = 81, seed: int = 0) -> None:
     """Simulate a county and run the whole chain on its files.
 
     Parameters

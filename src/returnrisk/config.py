@@ -27,7 +27,8 @@ class OutcomeSpec:
     """What is predicted: `fall` below the line, when it is looked at, on which account and window.
 
     `rule` "first": any settlement day in (as_of, as_of + horizon] below the line. "at_end": the status on as_of + horizon.
-    `min_months` is the number of delivered months under which a settlement is not computable (never low income).
+    `min_months` is the number of delivered months under which a settlement is not computable (never low income). Features still
+    scale a window with at least `partial_months`: a township that misses one file is known less well, not unknown.
     """
 
     kind: Literal["fall"] = "fall"
@@ -37,6 +38,7 @@ class OutcomeSpec:
     window: Window = field(default_factory=Window)
     settlement: Settlement = "quarter_end"
     min_months: int = 12
+    partial_months: int = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,9 @@ REFUSED_WORDS = (
 )
 """A contract may not even name such a field (DOMAIN §7.6)."""
 
-TABLE_PROPERTIES = ("strict_columns", "office", "rhythm", "delay_days", "file_aliases", "restricted", "row_rules", "wide_columns")
+TABLE_PROPERTIES = (
+    "strict_columns", "office", "rhythm", "delay_days", "recording_basis", "file_aliases", "restricted", "row_rules", "wide_columns",
+)  # fmt: skip
 FIELD_PROPERTIES = ("aliases", "codes", "unit", "pseudonym", "source_pattern", "protected")
 _OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 
@@ -100,7 +102,10 @@ class WideColumn:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One canonical table: grain, columns, owner and rhythm."""
+    """One canonical table: grain, columns, owner and rhythm.
+
+    `recording_basis` is the date to which `delay_days` is added where a file says no recording day (None: it must say).
+    """
 
     name: str
     label_zh: str
@@ -109,6 +114,7 @@ class Contract:
     office: str
     rhythm: str
     delay_days: int
+    recording_basis: str | None
     restricted: bool
     file_aliases: tuple[str, ...]
     fields: tuple[Field, ...]
@@ -268,6 +274,7 @@ def _parse_table(document: Mapping[str, Any], *, where: str) -> Contract:
         office=custom["office"],
         rhythm=custom["rhythm"],
         delay_days=int(custom["delay_days"]),
+        recording_basis=custom.get("recording_basis"),
         restricted=bool(custom.get("restricted", False)),
         file_aliases=tuple(custom["file_aliases"]),
         fields=tuple(_parse_field(p, where=where) for p in table["properties"]),
@@ -285,6 +292,8 @@ def _refuse_wrong_contract(contract: Contract, *, where: str) -> None:
     for rule in contract.row_rules:
         if {rule.left, rule.right} - set(names) or rule.op not in _OPERATORS:
             problems.append(f"row rule {rule.left} {rule.op} {rule.right} names an unknown column or operator")
+    if contract.recording_basis not in (None, *names):
+        problems.append(f"recording_basis '{contract.recording_basis}' is not a column")
     if not contract.key:
         problems.append("no column is a primary key")
     if "recorded_on" not in names:

@@ -15,7 +15,7 @@ from returnrisk.project import RunResult, TrainResult, init_project
 from returnrisk.timeline import add_months, month_end, temporal_split
 from returnrisk.training import candidate_days
 
-START = dt.date(2019, 10, 1)
+START = dt.date(2019, 1, 1)
 PUBLISHED_KEY = b"published demonstration key: never use it for real households"
 MARKER = ".returnrisk-demo"
 
@@ -42,7 +42,7 @@ class DemoResult:
         )
         accuracy = (
             f"AUC {model['auc']:.3f} ({model['auc_low']:.3f}–{model['auc_high']:.3f}), income only {income['auc']:.3f} "
-            f"({income['auc_low']:.3f}–{income['auc_high']:.3f}); n = {model['n']:,}, base rate {model['base_rate']:.3f}"
+            f"({income['auc_low']:.3f}–{income['auc_high']:.3f}); n = {model['n']:,.0f}, base rate {model['base_rate']:.3f}"
         )
         made = f"{len(self.run.visits.workbooks)} townships, {len(self.run.frame())} households"
         lines = (
@@ -57,7 +57,7 @@ class DemoResult:
 
 
 def run_demo(
-    out: Path, *, households: int = 5000, months: int = 72, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
+    out: Path, *, households: int = 5000, months: int = 81, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
 ) -> DemoResult:
     """Simulate, write files, ingest, train, promote, score, list, report.
 

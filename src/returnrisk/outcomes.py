@@ -60,15 +60,19 @@ def account_path(view: View, *, spec: OutcomeSpec, lags: tuple[int, ...] = HISTO
 
     Returns
     -------
-    Ibis table: columns of `register_net` plus `lag_months` (0 for the latest closed window), one row per household and lag.
+    Ibis table: columns of `register_net` plus `lag_months` (0 for the latest closed window) and `settled` (as many delivered months
+    as a settlement needs), one row per household and lag. `computable` and the figures per head need `partial_months` only; `below`
+    is NULL where not settled.
     """
     import ibis
 
     now = view.last_closed_on("income")
     ends = {lag: add_months(now, -lag) for lag in (0, *lags)}
-    path = register_net(view, ends=list(ends.values()), window=spec.window, min_months=spec.min_months)
+    enough = min(spec.partial_months, spec.min_months)
+    path = register_net(view, ends=list(ends.values()), window=spec.window, min_months=enough)
     cases = [(path.ending_on == ibis.literal(end), ibis.literal(lag, "int16")) for lag, end in ends.items()]
-    return path.mutate(lag_months=ibis.cases(*cases))
+    settled = path.computable & (path.months_delivered >= spec.min_months)
+    return path.mutate(lag_months=ibis.cases(*cases), settled=settled, below=ibis.cases((settled, path.below)))
 
 
 def strata(view: View, path: ir.Table) -> ir.Table:
@@ -87,7 +91,7 @@ def strata(view: View, path: ir.Table) -> ir.Table:
     import ibis
 
     people = population(view, [view.day]).select("household_id", "village_code")
-    now = path.filter(path.lag_months == 0).select("household_id", "computable", "below", "net_head_cny_year", "line_cny_year")
+    now = path.filter(path.lag_months == 0).select("household_id", "settled", "below", "net_head_cny_year", "line_cny_year")
     before = path.filter(path.lag_months > 0).group_by("household_id").agg(below_before=lambda t: t.below.any())
     cases = view.table("monitoring")
     watched = cases.group_by("household_id").agg(
@@ -99,10 +103,10 @@ def strata(view: View, path: ir.Table) -> ir.Table:
         joined = joined.left_join(right, "household_id").drop("household_id_right")
     t = joined.mutate(
         is_monitored=joined.is_monitored.fill_null(False),
-        computable=joined.computable.fill_null(False),
+        settled=joined.settled.fill_null(False),
         seen_below=joined.ex_poor.fill_null(False) | joined.was_monitored.fill_null(False) | joined.below_before.fill_null(False),
     )
-    stratum = ibis.cases((t.is_monitored, "monitored"), (~t.computable, "not_computable"), (t.below, "below_line"), else_="at_risk")
+    stratum = ibis.cases((t.is_monitored, "monitored"), (~t.settled, "not_computable"), (t.below, "below_line"), else_="at_risk")
     return t.select(
         "household_id",
         "village_code",

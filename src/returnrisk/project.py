@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.config import ModelSpec, ProjectConfig, load_model_spec, load_project_config
-from returnrisk.errors import ConfigError, RegistryError, UnknownNameError
+from returnrisk.errors import BundleError, ConfigError, RegistryError, UnknownNameError
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.project_texts import CONFIG_TEMPLATE
 from returnrisk.scoring import Scores, score_snapshot
@@ -102,7 +102,8 @@ def init_project(
     if not key_file.exists():
         write_atomically(key_file, lambda p: p.write_bytes(key or secrets.token_hex(32).encode()))
         key_file.chmod(0o600)
-    text = CONFIG_TEMPLATE.format(county_zh=county_zh, county_en=county_en, synthetic=str(synthetic).lower())
+    named = {"county_zh": json.dumps(county_zh, ensure_ascii=False), "county_en": json.dumps(county_en, ensure_ascii=False)}
+    text = CONFIG_TEMPLATE.format(**named, synthetic=str(synthetic).lower())
     write_atomically(config, lambda p: p.write_text(text, encoding="utf-8"))
     return open_project(root)
 
@@ -216,7 +217,7 @@ class Project:
         RegistryError
             No such version, or nothing registered yet.
         BundleError
-            The bundle is damaged.
+            The bundle is damaged, or answers another question than the specification now asks.
         """
         from returnrisk.registry import load_bundle
 
@@ -226,7 +227,14 @@ class Project:
             raise RegistryError(
                 f"{error}. Train with `returnrisk train`, look at the figures, then `returnrisk models promote` makes it the champion"
             ) from error
-        return version, load_bundle(self.root / version.bundle, fingerprint=version.fingerprint)
+        bundle = load_bundle(self.root / version.bundle, fingerprint=version.fingerprint)
+        asked, trained = (json.loads(json.dumps(spec)) for spec in (self.spec.as_dict(), bundle.spec))
+        if different := [part for part in ("outcome", "families") if asked[part] != trained[part]]:
+            raise BundleError(
+                f"{version.name}/{version.version} was trained with another {' and '.join(different)} than {self.spec.name} now specifies: "
+                f"its figures would be said of something else. Train again, or restore the specification"
+            )
+        return version, bundle
 
     def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None) -> Evaluation:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`."""
@@ -258,6 +266,7 @@ class Project:
 
         version, bundle = self.model(which)
         self.progress("score", 0, 1)
+        (self.output_folder(as_of) / "manifest.json").unlink(missing_ok=True)  # a stage on its own is not a sealed run
         snapshot = self.snapshot(as_of)
         scores = score_snapshot(
             snapshot, BundleScorer(bundle), visits=self.config.visits, model_version=f"{version.name}/{version.version}"
@@ -386,7 +395,11 @@ def _identities(view: View) -> pd.DataFrame | None:
 
 
 def _write_frame(frame: pd.DataFrame, path: Path) -> Path:
-    return write_atomically(path, lambda p: frame.to_parquet(p, index=False))
+    import pyarrow as pa
+
+    from returnrisk.visits.saving import write_table
+
+    return write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
 
 
 def read_manifest_of_run(folder: Path) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 CONFIG_TEMPLATE = """\
 # returnrisk 项目配置 / project configuration
 schema = 1
-county_zh = "{county_zh}"
-county_en = "{county_en}"
+county_zh = {county_zh}
+county_en = {county_en}
 synthetic = {synthetic}            # 模拟数据 / true for a simulated county: lists and reports say so
 key_file = "pseudonym.key"   # 化名密钥，妥善保管 / keep it safe and apart: without it months cannot be linked
 model = "fall-12m"           # models/<name>.toml 或随包模型 / of this folder, or a shipped one

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from returnrisk.config import VisitsSpec
-from returnrisk.errors import BundleError
+from returnrisk.errors import BundleError, NotEnoughDataError
 from returnrisk.explain import below_line_reasons, explain_rows, reasons_for
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.registry.serving import BundleScorer
@@ -65,6 +65,8 @@ def score_snapshot(snapshot: Snapshot, scorer: BundleScorer, *, visits: VisitsSp
         The model was trained on other features than this version computes.
     ExplanationError
         Contributions do not add up.
+    NotEnoughDataError
+        No household's income is computable on the day.
     """
     if scorer.bundle.feature_names != snapshot.names:
         raise BundleError(
@@ -72,6 +74,10 @@ def score_snapshot(snapshot: Snapshot, scorer: BundleScorer, *, visits: VisitsSp
             f"{len(snapshot.names)} this version computes: train again"
         )
     table = snapshot.frame()
+    if (table["stratum"] == "not_computable").all():
+        raise NotEnoughDataError(
+            f"no household's income is computable on {snapshot.as_of}: the last months due by then were not delivered. Is the day right?"
+        )
     scores = table[
         ["household_id", "as_of", "village_code", "township_code", "stratum", "net_head_cny_year", "line_cny_year"]
     ].copy()

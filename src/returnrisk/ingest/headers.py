@@ -76,14 +76,8 @@ def map_headers(sheet: RawSheet, contract: Contract) -> HeaderMap:
 
 
 def derivable(contract: Contract) -> tuple[str, ...]:
-    """Required fields a file may lack: the period's end, and the recording day where the row has a date to count from."""
-    return ("period_end", "recorded_on") if recording_basis(contract) else ("period_end",)
-
-
-def recording_basis(contract: Contract) -> str | None:
-    """The date a declared delay is added to: the period's end, else the first required date of the row; None without one."""
-    dates = [f.name for f in contract.fields if f.type == "date" and f.required and f.name != "recorded_on"]
-    return next((d for d in ("period_end", *dates) if d in dates), None)
+    """Required fields a file may lack: the period's end, and the recording day where the contract names a date to count from."""
+    return ("period_end", "recorded_on") if contract.recording_basis else ("period_end",)
 
 
 def _near(headers: tuple[str, ...], unknown: tuple[str, ...]) -> str:

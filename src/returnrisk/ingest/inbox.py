@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Contract, load_contracts, load_order
 from returnrisk.errors import IngestError, StoreError, UnknownNameError
@@ -20,6 +20,9 @@ from returnrisk.ingest.table import TableResult, ingest_table
 from returnrisk.store.files import sha256_of
 from returnrisk.store.tables import Manifest, read_manifest, verify_files, write_store
 from returnrisk.store.view import connect
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Progress = Callable[[str, int, int], None]
 ACCOUNTS = ("files", "quarantine", "duplicates")
@@ -34,6 +37,10 @@ class IngestResult:
 
     manifest: Manifest
     report: IngestReport
+
+    def frame(self) -> pd.DataFrame:
+        """Row counts by table."""
+        return self.report.frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +150,7 @@ def _unchanged(store: Path, inputs: str) -> IngestResult | None:
             return None
         verify_files(store, manifest)
         frames = {name: pd.read_csv(store / manifest.accounting / f"{name}.csv", keep_default_na=False) for name in ACCOUNTS}
-    except (StoreError, OSError):
+    except (StoreError, OSError, ValueError):  # not whole any more: made anew
         return None
     return IngestResult(manifest=manifest, report=IngestReport(**frames))
 

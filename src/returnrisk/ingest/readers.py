@@ -64,13 +64,15 @@ def _decode(path: Path) -> str:
 
 
 def _read_csv(path: Path) -> RawSheet:
+    import csv as plain_csv
+    import io
+
     import pyarrow as pa
     from pyarrow import csv
 
     text = _decode(path)
-    header, is_bare = _csv_header(path, text)
-    if is_bare:  # delivered, and empty
-        return _sheet(path.name, "", pa.table({h: pa.array([], pa.string()) for h in header}), header, (), ())
+    header = [h.strip() for h in next(plain_csv.reader(io.StringIO(text, newline="")), [])]
+    names = [f"c{i}" for i in range(len(header))]
     malformed: list[int] = []
 
     def skip(row: Any) -> str:
@@ -80,44 +82,37 @@ def _read_csv(path: Path) -> RawSheet:
     try:
         table = csv.read_csv(
             pa.py_buffer(text.encode()),
-            read_options=csv.ReadOptions(use_threads=False),
+            read_options=csv.ReadOptions(use_threads=False, column_names=names),  # the header is read as a row: it may repeat names
             parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip, ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(_raw_header(text), pa.string()), strings_can_be_null=True, null_values=[""]
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
             ),
         )
     except pa.ArrowInvalid as error:
         # the engine's own message quotes the offending row
         raise IngestError(f"{path.name} cannot be read as csv: quotes or line ends are damaged; save it again") from error
-    numbers = sorted(set(range(2, table.num_rows + len(malformed) + 2)) - set(malformed))
-    return _sheet(path.name, "", table.rename_columns(list(header)), header, numbers, tuple(malformed))
+    numbers = sorted(set(range(1, table.num_rows + len(malformed) + 1)) - set(malformed))[1:]
+    kept, columns = _headed_columns(header, [table[name].slice(1) for name in names], where=path.name)
+    return _sheet(path.name, "", pa.table(dict(zip(kept, columns, strict=True))), kept, numbers, tuple(malformed))
 
 
-def _raw_header(text: str) -> list[str]:
-    import csv as plain_csv
-    import io
+def _headed_columns(header: list[str], columns: list[Any], *, where: str) -> tuple[tuple[str, ...], list[Any]]:
+    """Columns under their headers; one without a header is ignored when it is empty.
 
-    return next(plain_csv.reader(io.StringIO(text, newline="")), [])
-
-
-def _csv_header(path: Path, text: str) -> tuple[tuple[str, ...], bool]:
-    """Trimmed header, and whether nothing follows it."""
-    import csv as plain_csv
-    import io
-
-    header = _checked_header(tuple(h.strip() for h in _raw_header(text)), where=path.name)
-    lines = plain_csv.reader(io.StringIO(text, newline=""))
-    next(lines)
-    return header, next(lines, None) is None
-
-
-def _checked_header(header: tuple[str, ...], *, where: str) -> tuple[str, ...]:
-    """Refuse a first row that is no header; it may be data, so no cell of it is shown."""
-    if not header or "" in header or len(set(header)) != len(header):
+    Raises
+    ------
+    IngestError
+        The first row is no header of distinct names. It may be data, so no cell of it is shown.
+    """
+    named = [i for i, h in enumerate(header) if h]
+    stray = [i for i, h in enumerate(header) if not h and columns[i].null_count < len(columns[i])]
+    kept = tuple(header[i] for i in named)
+    if not kept or stray or len(set(kept)) != len(kept):
         raise IngestError(
-            f"{where}: the first row is not a header of {len(header)} distinct, non-empty names; put the column names there and nothing above"
+            f"{where}: the first row is not a header of distinct names over {len(header)} columns; put the column names there and "
+            f"nothing above"
         )
-    return header
+    return kept, [columns[i] for i in named]
 
 
 def _read_xlsx(path: Path, *, identifiers: frozenset[str]) -> list[RawSheet]:
@@ -134,12 +129,11 @@ def _read_xlsx(path: Path, *, identifiers: frozenset[str]) -> list[RawSheet]:
     for name, rows in contents.items():
         if not any(any(cell != "" for cell in row) for row in rows):
             continue
-        headers = _checked_header(tuple(str(cell).strip() for cell in rows[0]), where=f"{path.name}, sheet {name}")
-        columns = {
-            header: pa.array([_cell_text(row[i], header in identifiers) for row in rows[1:]], pa.string())
-            for i, header in enumerate(headers)
-        }
-        sheets.append(_sheet(path.name, name, pa.table(columns), headers, range(2, len(rows) + 1), ()))
+        identity = [str(cell).strip() in identifiers for cell in rows[0]]
+        columns = [pa.array([_cell_text(row[i], identity[i]) for row in rows[1:]], pa.string()) for i in range(len(rows[0]))]
+        kept, named = _headed_columns([str(cell).strip() for cell in rows[0]], columns, where=f"{path.name}, sheet {name}")
+        table = pa.table(dict(zip(kept, named, strict=True)))
+        sheets.append(_sheet(path.name, name, table, kept, range(2, len(rows) + 1), ()))
     if not sheets:
         raise IngestError(f"{path.name} holds no visible sheet with content")
     return sheets
@@ -157,7 +151,8 @@ def _cell_text(cell: Any, is_identifier: bool) -> str | None:  # noqa: FBT001
     if is_identifier:
         return NUMBER_IN_IDENTIFIER
     if isinstance(cell, int | float):
-        return str(int(cell)) if float(cell).is_integer() else repr(cell)
+        # a spreadsheet's 0.1 + 0.2 is 0.30000000000000004: six decimals are more than any field keeps
+        return str(int(cell)) if float(cell).is_integer() else f"{cell:.6f}".rstrip("0")
     return str(cell)  # a time of day or a duration: read as text, refused by its field
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Check, Contract, row_checks
-from returnrisk.ingest.headers import HeaderMap, recording_basis
+from returnrisk.ingest.headers import HeaderMap
 from returnrisk.ingest.readers import RawSheet
 from returnrisk.ingest.values import PARSE_TEXTS, parse_value, pseudonymise_column, unreadable
 
@@ -70,10 +70,11 @@ def ingest_table(
     rows, conflicts = _without_conflicts(con, rows, contract)
     rows, orphans = _without_orphans(con, rows, contract, parents)
     refused = {reason["row"] for reason in (*conflicts, *orphans)}
-    stored = rows.select("row").distinct().to_pyarrow()["row"].to_pylist()
+    spoken = set(rows.select("row").distinct().to_pyarrow()["row"].to_pylist())
+    rows = _said_once(con, rows, contract)
     return TableResult(
         accepted=rows.select(*contract.columns, "recorded_declared"),
-        accepted_rows=sorted({*stored, *(silent - refused)}),
+        accepted_rows=sorted(spoken | (silent - refused)),
         quarantined=[reason for g in groups for reason in g.quarantined] + conflicts + orphans,
         duplicates=duplicates,
     )
@@ -181,7 +182,7 @@ def _derive_dates(table: ir.Table, contract: Contract, present: set[str], *, del
         table = table.mutate(period_end=_end_of_month(table.period_start))
     if RAW + "recorded_on" in present:
         return table.mutate(recorded_declared=ibis.literal(False))
-    basis = recording_basis(contract)
+    basis = contract.recording_basis
     if basis is None:
         return table.mutate(recorded_declared=ibis.literal(False))
     day = _end_of_month(table.period_start) if basis == "period_start" else table[basis]
@@ -311,16 +312,18 @@ def _without_conflicts(con: Any, rows: ir.Table, contract: Contract) -> tuple[ir
         "contradicts another row of the same key and recording day",
     )
     kept = con.create_table(f"kept_{contract.name}", _without_rows(rows, positions), temp=True, overwrite=True)
-    return _said_once(con, kept, contract), [_reason(p, text) for p in positions]
+    return kept, [_reason(p, text) for p in positions]
 
 
 def _said_once(con: Any, rows: ir.Table, contract: Contract) -> ir.Table:
-    """What several input rows say in the same words (two offices, one item) is kept from the first of them."""
-    import ibis
-
+    """What several input rows say in the same words (two offices, one item) is stored once; all of them are accepted."""
     key = [*contract.key, "recorded_on"]
-    first = rows.row.min().over(ibis.window(group_by=[rows[k] for k in key]))
-    once = rows.mutate(first_row=first).filter(lambda t: t.row == t.first_row).drop("first_row")
+    again = _repeated(con, rows, key, name=f"again_{contract.name}")
+    if not again.count().execute():
+        return rows
+    first = again.group_by(key).agg(row=again.row.min())
+    later = again.anti_join(first, [again.row == first.row, *(again[k].identical_to(first[k]) for k in key)])
+    once = rows.anti_join(later, [rows.row == later.row, *(rows[k].identical_to(later[k]) for k in key)])
     return con.create_table(f"once_{contract.name}", once, temp=True, overwrite=True)
 
 

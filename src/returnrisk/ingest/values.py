@@ -21,12 +21,12 @@ NO = ("否", "false", "False", "FALSE", "0", "无", "N")
 
 MONTH = r"^(19|20|21)\d{2}-\d{1,2}$"
 DAY = r"^(19|20|21)\d{2}-\d{1,2}-\d{1,2}$"
-# stricter than the engine's casts, which round 3.7 to 4 and read 9.99901E+11, 0x10 and 1_0
-NUMBERS = {"int64": r"^[+-]?\d{1,18}(\.0+)?$", "decimal(18,2)": r"^[+-]?\d{1,15}(\.\d{1,2}0*)?$"}
+# stricter than the engine's casts, which round 3.7 to 4 and read 9.99901E+11, 0x10 and 1_0; money is rounded to the cent
+NUMBERS = {"int64": r"^[+-]?\d{1,18}(\.0+)?$", "decimal(18,2)": r"^[+-]?\d{1,15}(\.\d+)?$"}
 
 PARSE_TEXTS = {
     "int64": ("ING011", "不是整数", "is not a whole number"),
-    "decimal(18,2)": ("ING011", "不是至多两位小数的数字", "is not a number of at most two decimals"),
+    "decimal(18,2)": ("ING011", "不是数字", "is not a number"),
     "date": ("ING011", "不是日期", "is not a date"),
     "boolean": ("ING011", "不是“是/否”", "is not yes or no"),
     "string": ("ING012", "不在代码表内", "is not in the code list"),

@@ -64,7 +64,8 @@ def identify(month: Month) -> MonitoringRows:
         month.state.villages.township[households.village[new]], minlength=len(month.state.identified)
     )
     days = month.event_days(len(new))
-    sudden = (month.income_per_head()[new] >= month.parameters.monitoring.near_line * month.line) & recently_hit(month)[new]
+    above = (month.income_per_head() >= month.line) | (households.out_of_pocket > month.parameters.monitoring.sudden_out_of_pocket)
+    sudden = (recently_hit(month) & above)[new]
     households.monitored[new] = True
     households.monitored_day[new] = days
     households.category[new] = np.select([sudden, households.ex_poor[new]], [SUDDEN, UNSTABLE], MARGINAL)
@@ -114,7 +115,7 @@ def _closed(month: Month) -> Ints:
 
 
 def help_out(month: Month) -> SupportRows:
-    """End, deliver and start measures; new ones work from next month."""
+    """End, deliver and start measures; what is delivered works from this month on."""
     households = month.state.households
     ended = _end(month)
     late = (households.support_left > 0) & ~households.support_delivered
