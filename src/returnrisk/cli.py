@@ -107,7 +107,7 @@ def init(*, project: ProjectDir = HERE, county_zh: str = "", county_en: str = ""
 
 
 @app.command
-def simulate(out: Path, *, households: int = 5000, months: int = 81, seed: int = 0) -> None:
+def simulate(out: Path, *, households: int = 5000, months: int = 84, seed: int = 0) -> None:
     """Simulate a county and write it as the files departments send.
 
     Parameters
@@ -268,7 +268,7 @@ def eph(
 
 
 @app.command
-def demo(*, out: Path = Path("demo"), households: int = 5000, months: int = 81, seed: int = 0) -> None:
+def demo(*, out: Path = Path("demo"), households: int = 5000, months: int = 84, seed: int = 0) -> None:
     """Simulate a county and run the whole chain on its files.
 
     Parameters

@@ -15,7 +15,7 @@ from returnrisk.project import RunResult, TrainResult, init_project
 from returnrisk.timeline import add_months, month_end, temporal_split
 from returnrisk.training import candidate_days
 
-START = dt.date(2019, 1, 1)
+START = dt.date(2018, 10, 1)
 PUBLISHED_KEY = b"published demonstration key: never use it for real households"
 MARKER = ".returnrisk-demo"
 
@@ -57,7 +57,7 @@ class DemoResult:
 
 
 def run_demo(
-    out: Path, *, households: int = 5000, months: int = 81, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
+    out: Path, *, households: int = 5000, months: int = 84, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
 ) -> DemoResult:
     """Simulate, write files, ingest, train, promote, score, list, report.
 
