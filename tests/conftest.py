@@ -9,18 +9,42 @@ from pathlib import Path
 
 import pytest
 
-from returnrisk.demo import DemoResult, run_demo
+from returnrisk.config import load_model_spec
+from returnrisk.demo import PUBLISHED_KEY, START, DemoResult
 from returnrisk.project import Project, init_project, open_project
+from returnrisk.resources import data_folder
+from returnrisk.timeline import add_months, month_end
 
-DEMO_HOUSEHOLDS, DEMO_MONTHS = 900, 69
-"""About the smallest county on which the shipped specification trains: two fitting days, and safely 20 events in every part."""
+HOUSEHOLDS, MONTHS = 1400, 63
+"""About the smallest county that one calibration and one test day can be learnt from, with safely 20 events in every part."""
 SMALL_KEY = b"key of the small county of the tests"
+
+
+def shorter_specification() -> str:
+    """The shipped specification with one calibration and one test day: everything else as it is."""
+    text = (data_folder("models") / "fall-12m.toml").read_text(encoding="utf-8")
+    split = load_model_spec("fall-12m").split
+    for name, count in (("n_calibrate", split.n_calibrate), ("n_test", split.n_test)):
+        assert f"{name} = {count}\n" in text
+        text = text.replace(f"{name} = {count}\n", f"{name} = 1\n")
+    return text
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
-    """The whole chain, once: `returnrisk demo` on 900 households and not quite six years."""
-    return run_demo(tmp_path_factory.mktemp("county") / "demo", households=DEMO_HOUSEHOLDS, months=DEMO_MONTHS)
+    """The whole chain, once, as `returnrisk demo` runs it, on a smaller county and with fewer test days."""
+    from returnrisk.simulate import simulate_county, write_inbox
+
+    root = tmp_path_factory.mktemp("county") / "demo"
+    project = init_project(root, key=PUBLISHED_KEY, county_zh="模拟县", county_en="Simulated County", synthetic=True)
+    (root / "models").mkdir()
+    (root / "models" / "fall-12m.toml").write_text(shorter_specification(), encoding="utf-8")
+    write_inbox(simulate_county(n_households=HOUSEHOLDS, months=MONTHS, start=START, seed=0), root / "inbox")
+    as_of = month_end(add_months(START, MONTHS - 1))
+    project.ingest()
+    trained = project.train(as_of=as_of)
+    project.promote()
+    return DemoResult(folder=root, as_of=as_of, training=trained, run=project.run(as_of=as_of))
 
 
 @pytest.fixture

@@ -402,7 +402,7 @@ def test_text_oddities_and_absent_optional_columns(tmp_path):
     assert pd.isna(home.flood_prone)
     assert (home.rooms, home.housing_grade, home.water_safe) == (3, "A", True)
     assert tables["member"].health_cover.isna().all()
-    assert result.frame().absent_columns.tolist() == ["", "CH08"]
+    assert result.frame().absent_columns.tolist() == ["II8, II9", "CH08, IDIMPP"]
     assert tables["village"].village_code.tolist() == [100032043002]
 
 

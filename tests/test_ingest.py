@@ -593,6 +593,15 @@ def test_files_with_and_without_recording_days_stand_side_by_side(engine, tmp_pa
         assert found == [(Decimal(3), dt.date(2024, 2, 10), False), (Decimal(77), dt.date(2024, 3, 16), True)]
 
 
+def test_a_day_that_is_given_outweighs_the_same_day_declared_whatever_the_order(engine, tmp_path):
+    declared, given = "户编号,月份,养老金\nH-0001,2024-01,77\n", "户编号,月份,养老金,登记日期\nH-0001,2024-01,77,2024-02-20\n"
+    for first, second in ((declared, given), (given, declared)):
+        done = one(engine, tmp_path, "income", {"收入台账a.csv": first, "收入台账b.csv": second}, delay=20)
+        assert done.quarantine == []
+        assert done.accepted.gross_cny.tolist() == [Decimal(77)]
+        assert done.accepted.recorded_declared.tolist() == [False]
+
+
 def test_files_with_and_without_period_ends_stand_side_by_side(engine, tmp_path):
     files: dict[str, str | bytes] = {
         "收入台账a.csv": WIDE + "H-0001,2024-02,,,3,2024-03-10\n",
@@ -745,14 +754,20 @@ def test_a_time_in_a_column_of_money_is_one_quarantined_row(engine, tmp_path):
 
 def test_a_computed_amount_is_rounded_to_its_cents(engine, tmp_path):
     """A spreadsheet keeps 17 digits of a binary number; nobody typed them."""
-    noisy = {"0.125": "0.30000000000000004", "0.25": "1234.5600000000001", "0.375": "333.3333333333333"}
+    noisy = {
+        "0.125": "0.30000000000000004",
+        "0.25": "1234.5600000000001",
+        "0.375": "333.3333333333333",
+        "0.5": "1199.9999999999998",
+        "0.75": "5.684341886080802E-14",
+    }
     rows = [[f"H-{i:04d}", "2024-01", float(v), "2024-02-10"] for i, v in enumerate(noisy)]
     content = xlsx(["户编号", "月份", "养老金", "登记日期"], rows)
     for short, long in noisy.items():
         content = rewritten(content, f"<v>{short}</v>".encode(), f"<v>{long}</v>".encode())
     done = one(engine, tmp_path, "income", {"收入台账.xlsx": content})
     assert done.quarantine == []
-    assert sorted(done.accepted.gross_cny) == [Decimal("0.30"), Decimal("333.33"), Decimal("1234.56")]
+    assert sorted(done.accepted.gross_cny) == [Decimal(0), Decimal("0.30"), Decimal("333.33"), Decimal(1200), Decimal("1234.56")]
 
 
 def test_a_third_decimal_of_land_does_not_cost_a_household_its_place(engine, tmp_path):

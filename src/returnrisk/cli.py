@@ -95,8 +95,10 @@ def init(*, project: ProjectDir = HERE, county_zh: str = "", county_en: str = ""
 
     Parameters
     ----------
-    county_zh, county_en
-        Name of the county on lists and reports.
+    county_zh
+        Name of the county on lists and reports, in Chinese.
+    county_en
+        The same in English.
     """
     from returnrisk.project import init_project
 
@@ -114,8 +116,12 @@ def simulate(out: Path, *, households: int = 5000, months: int = 84, seed: int =
     ----------
     out
         Folder for the files.
-    households, months, seed
-        Size, length and seed of the simulated county.
+    households
+        How many households the county has.
+    months
+        How many months, from October 2018 on.
+    seed
+        Of every draw.
     """
     from returnrisk.demo import START
     from returnrisk.simulate import simulate_county, write_inbox
@@ -220,7 +226,13 @@ def list_models(*, project: ProjectDir = HERE, json_: AsJson = False) -> None:
     """All registered versions."""
     with _opened(project, quiet=True) as opened:
         versions = opened.catalogue().versions()
-    _show({}, as_json=json_, table=versions, text=" ")
+    none = "还没有登记的模型，先运行 returnrisk train / no model is registered yet: run `returnrisk train`"
+    _show(
+        {"versions": len(versions)},
+        as_json=json_,
+        table=versions if len(versions) or json_ else None,
+        text="" if len(versions) else none,
+    )
 
 
 @models_app.command
@@ -275,8 +287,12 @@ def demo(*, out: Path = Path("demo"), households: int = 5000, months: int = 84, 
     ----------
     out
         Folder for the demo project; made anew.
-    households, months, seed
-        Size, length and seed of the simulated county.
+    households
+        How many households the county has.
+    months
+        How many months, from October 2018 on.
+    seed
+        Of every draw.
     """
     from returnrisk.demo import run_demo
 
@@ -291,6 +307,7 @@ def _which(model: str) -> str | int:
 
 def metric_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Metrics as people read them: one row per metric, value with its interval per score, n and base rate once each."""
+    frame = frame[frame["metric"] != "tie_share_at_capacity"]  # a property of the list, without interval
     shown = frame.assign(figure=[f"{r.value:.3f} ({r.low:.3f}–{r.high:.3f})" for r in frame.itertuples()])
     wide = shown.pivot_table(index="metric", columns="score", values="figure", aggfunc="first", sort=False)
     first = frame.iloc[0]

@@ -202,6 +202,8 @@ def _reference(node: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _parse_field(node: Mapping[str, Any], *, where: str) -> Field:
+    if missing := [part for part in ("physicalType", "businessName") if part not in node]:
+        raise ContractError(f"{where}: column {node['name']} has no {' and no '.join(missing)}")
     custom, options = _custom(node, FIELD_PROPERTIES, where=where), node.get("logicalTypeOptions", {})
     if node["physicalType"] not in FIELD_TYPES:
         raise ContractError(

@@ -71,10 +71,10 @@ def run_demo(
     from returnrisk.simulate import simulate_county, write_inbox
 
     report = progress or (lambda *_: None)
+    if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
+        raise ConfigError(f"{out.name} exists and is not an earlier demo: name another folder")
     _refuse_short_history(months)
-    if out.exists() and any(out.iterdir()):
-        if not (out / MARKER).is_file():
-            raise ConfigError(f"{out.name} exists and is not an earlier demo: name another folder")
+    if out.exists():
         shutil.rmtree(out)
     project = replace(
         init_project(out, key=PUBLISHED_KEY, county_zh="模拟县", county_en="Simulated County", synthetic=True), progress=report

@@ -82,8 +82,8 @@ def _shown_feature(contributions: np.ndarray, values: np.ndarray, index: list[in
     return shown
 
 
-def _comparisons(population: pd.DataFrame, features: tuple[Feature, ...]) -> dict[tuple[int, str], float]:
-    """Median (mean for flags) by township and feature; the county's where a township is too small."""
+def _comparisons(population: pd.DataFrame, features: tuple[Feature, ...]) -> dict[tuple[int, str], tuple[float, bool]]:
+    """Median (mean for flags) by township and feature, and whether it is the county's because the township is too small."""
     names = [f.name for f in features]
     flags = [f.name for f in features if f.unit == "flag"]
     others = [n for n in names if n not in flags]
@@ -92,7 +92,9 @@ def _comparisons(population: pd.DataFrame, features: tuple[Feature, ...]) -> dic
     counts = by_town[names].count()
     county = {**population[others].median().to_dict(), **population[flags].mean().to_dict()}
     return {
-        (int(town), name): float(table.loc[town, name] if counts.loc[town, name] >= MINIMUM_COMPARED else county[name])
+        (int(town), name): (float(table.loc[town, name]), False)
+        if counts.loc[town, name] >= MINIMUM_COMPARED
+        else (float(county[name]), True)
         for town in table.index
         for name in names
     }
@@ -104,15 +106,17 @@ def _reason(
     feature: Feature,
     position: int,
     contribution: float,
-    typical: dict[tuple[int, str], float],
+    typical: dict[tuple[int, str], tuple[float, bool]],
 ) -> dict[str, Any]:
     import pandas as pd
 
     value = float(records[feature.name][i])
-    comparison = typical[records["township_code"][i], feature.name]
+    comparison, of_county = typical[records["township_code"][i], feature.name]
     recorded = records.get(f"on_{feature.record}", [pd.NaT] * (i + 1))[i]
     day = "" if pd.isna(recorded) else f"{recorded:%Y-%m-%d}"
-    text_zh, text_en = reason_texts(feature, value, comparison, day, line_cny_year=float(records["line_cny_year"][i]))
+    text_zh, text_en = reason_texts(
+        feature, value, comparison, day, line_cny_year=float(records["line_cny_year"][i]), of_county=of_county
+    )
     return {
         "household_id": records["household_id"][i], "position": position, "family": feature.family, "feature": feature.name,
         "value": value, "comparison": comparison, "record_date": recorded, "contribution": contribution,

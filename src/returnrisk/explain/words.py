@@ -56,22 +56,27 @@ def amount(value: float, unit: Unit, *, line_cny_year: float) -> tuple[str, str]
     return number + zh, number + en
 
 
-def reason_texts(feature: Feature, value: float, comparison: float, recorded: str, *, line_cny_year: float) -> tuple[str, str]:
+def reason_texts(
+    feature: Feature, value: float, comparison: float, recorded: str, *, line_cny_year: float, of_county: bool = False
+) -> tuple[str, str]:
     """The sentence of one reason, in Chinese and in English: what, how much, against what, recorded when.
 
-    `recorded` is an ISO date or empty.
+    `recorded` is an ISO date or empty; `of_county` says that the comparison is the county's, the township being too small.
     """
     if math.isnan(value):
         zh, en = f"{feature.zh}：无记录，请现场核实", f"{feature.en}: no record, please find out"
         return zh, en
+    place_zh, place_en = ("全县", "county") if of_county else ("同乡镇", "township")
     own_zh, own_en = amount(value, feature.unit, line_cny_year=line_cny_year)
     if feature.unit == "flag":
         share = "" if math.isnan(comparison) else f"{comparison if value >= 0.5 else 1 - comparison:.0%}"
-        notes = [f"同乡镇{share}的户如此" if share else "", f"登记于{recorded}" if recorded else ""]
-        notes_en = [f"{share} of the township's households" if share else "", f"recorded {recorded}" if recorded else ""]
+        notes = [f"{place_zh}{share}的户如此" if share else "", f"登记于{recorded}" if recorded else ""]
+        notes_en = [f"{share} of the {place_en}'s households" if share else "", f"recorded {recorded}" if recorded else ""]
     else:
         typical_zh, typical_en = amount(comparison, feature.unit, line_cny_year=line_cny_year)
-        notes = [f"同乡镇中位数{typical_zh}", f"登记于{recorded}" if recorded else ""]
-        notes_en = [f"township median {typical_en}", f"recorded {recorded}" if recorded else ""]
+        notes = [f"{place_zh}中位数{typical_zh}", f"登记于{recorded}" if recorded else ""]
+        notes_en = [f"{place_en} median {typical_en}", f"recorded {recorded}" if recorded else ""]
     tail_zh, tail_en = "，".join(n for n in notes if n), ", ".join(n for n in notes_en if n)
-    return f"{feature.zh}：{own_zh}（{tail_zh}）", f"{feature.en}: {own_en} ({tail_en})"
+    return f"{feature.zh}：{own_zh}" + (f"（{tail_zh}）" if tail_zh else ""), f"{feature.en}: {own_en}" + (
+        f" ({tail_en})" if tail_en else ""
+    )

@@ -168,11 +168,13 @@ def _items(context: Context) -> ir.Table:
 
 def _variation(t: ir.Table) -> Any:
     """Coefficient of variation over the delivered months, an empty month being a zero; from six months on."""
+    import ibis
+
     n = t.months_delivered.nullif(0)
     mean = t.sum_cny / n
-    variance = t.squares / n - mean * mean
+    variance = ibis.greatest(t.squares / n - mean * mean, 0.0)
     # rounded: a sum of doubles depends on the order in which the engine adds
-    return where((t.months_delivered >= 6) & (mean > 1) & (variance >= 0), (variance.abs().sqrt() / mean.nullif(0)).round(9))
+    return where((t.months_delivered >= 6) & (mean > 1), (variance.sqrt() / mean.nullif(0)).round(6))
 
 
 def _recent(context: Context) -> ir.Table:

@@ -7,6 +7,7 @@ column of identity numbers is marked, because its last digits are already lost (
 from __future__ import annotations
 
 import datetime as dt
+import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,7 @@ def _read_xlsx(path: Path, *, identifiers: frozenset[str]) -> list[RawSheet]:
         contents = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in visible}
     except (CalamineError, OSError, ValueError) as error:
         raise IngestError(f"{path.name} cannot be read as xlsx ({type(error).__name__}): open it and save it again") from error
+    _restore_error_cells(path, contents)
     sheets = []
     for name, rows in contents.items():
         if not any(any(cell != "" for cell in row) for row in rows):
@@ -137,6 +139,28 @@ def _read_xlsx(path: Path, *, identifiers: frozenset[str]) -> list[RawSheet]:
     if not sheets:
         raise IngestError(f"{path.name} holds no visible sheet with content")
     return sheets
+
+
+def _restore_error_cells(path: Path, contents: dict[str, list[list[Any]]]) -> None:
+    """Put `#DIV/0!` and the like back, which the reader gives as empty: a failed formula is not a blank cell."""
+    import re
+    import zipfile
+
+    with zipfile.ZipFile(path) as package:
+        book = package.read("xl/workbook.xml").decode()
+        links = package.read("xl/_rels/workbook.xml.rels").decode()
+        for tag in re.findall(r"<sheet [^>]*>", book):
+            name, link = (re.search(pattern, tag) for pattern in (r'\bname="([^"]*)"', r'r:id="([^"]*)"'))
+            target = link and re.search(rf'<Relationship [^>]*Id="{re.escape(link[1])}"[^>]*>', links)
+            part = target and re.search(r'Target="/?(?:xl/)?([^"]*)"', target[0])
+            rows = contents.get(html.unescape(name[1])) if name else None
+            if not part or rows is None:
+                continue
+            sheet = package.read(f"xl/{part[1]}").decode()
+            for column, row, error in re.findall(r'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>.*?<v>([^<]*)</v>', sheet):
+                i, j = int(row) - 1, sum((ord(letter) - 64) * 26**k for k, letter in enumerate(reversed(column))) - 1
+                if i < len(rows) and j < len(rows[i]):
+                    rows[i][j] = error
 
 
 def _cell_text(cell: Any, is_identifier: bool) -> str | None:  # noqa: FBT001
