@@ -15,18 +15,20 @@ from returnrisk.project import Project, init_project, open_project
 from returnrisk.resources import data_folder
 from returnrisk.timeline import add_months, month_end
 
-HOUSEHOLDS, MONTHS = 1400, 63
-"""About the smallest county that one calibration and one test day can be learnt from, with safely 20 events in every part."""
+HOUSEHOLDS, MONTHS = 1400, 66
+"""About the smallest county that two calibration days and one test day can be learnt from, with safely 20 events in every part."""
+DAYS = {"n_calibrate": 2, "n_test": 1}
 SMALL_KEY = b"key of the small county of the tests"
 
 
 def shorter_specification() -> str:
-    """The shipped specification with one calibration and one test day: everything else as it is."""
+    """The shipped specification with fewer calibration and test days: everything else as it is."""
     text = (data_folder("models") / "fall-12m.toml").read_text(encoding="utf-8")
     split = load_model_spec("fall-12m").split
-    for name, count in (("n_calibrate", split.n_calibrate), ("n_test", split.n_test)):
-        assert f"{name} = {count}\n" in text
-        text = text.replace(f"{name} = {count}\n", f"{name} = 1\n")
+    for name, count in DAYS.items():
+        line = f"{name} = {getattr(split, name)}\n"
+        assert line in text
+        text = text.replace(line, f"{name} = {count}\n")
     return text
 
 

@@ -134,7 +134,9 @@ def test_four_quarters_ahead_need_more_quarters(early, monkeypatch):
         run_eph(early, train_until="2008Q4", test_from="2009Q1")
 
 
-@pytest.mark.parametrize("quarters", [("2010-4", "2011Q1"), ("2010Q5", "2011Q1"), ("2010Q4", "soon"), ("2010Q4", "2010Q4"), ("2011Q1", "2010Q4")])
+@pytest.mark.parametrize(
+    "quarters", [("2010-4", "2011Q1"), ("2010Q5", "2011Q1"), ("2010Q4", "soon"), ("2010Q4", "2010Q4"), ("2011Q1", "2010Q4")]
+)
 def test_quarters_that_cannot_be_meant_are_refused_before_reading(tmp_path, quarters):
     with pytest.raises(UsageError):
         run_eph(tmp_path / "not even there", train_until=quarters[0], test_from=quarters[1])

@@ -237,7 +237,7 @@ def test_without_a_model_lists_end_with_1_and_advice(returnrisk, small):
     listed = returnrisk("models", "list", "--project", small.root)
     assert listed.code == 0
     assert "Empty DataFrame" not in listed.out  # said in words
-    assert json.loads(returnrisk("models", "list", "--project", small.root, "--json").out) == {"table": []}
+    assert json.loads(returnrisk("models", "list", "--project", small.root, "--json").out)["table"] == []
     assert returnrisk("models", "promote", "--project", small.root).code in {1, 2}
 
 
@@ -318,7 +318,11 @@ def test_the_monthly_job_run_inside_the_folder(returnrisk, demo, project, monkey
 
 
 def test_what_does_not_exist_is_named_with_what_does(returnrisk, demo, project):
-    for arguments in (("models", "promote", "--version", 99), ("evaluate", "--model", "champoin"), ("score", "--as-of", demo.as_of, "--model", "99")):
+    for arguments in (
+        ("models", "promote", "--version", 99),
+        ("evaluate", "--model", "champoin"),
+        ("score", "--as-of", demo.as_of, "--model", "99"),
+    ):
         ended = returnrisk(*arguments, "--project", project)
         assert ended.code in {1, 2}
         assert "champion" in ended.err

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from returnrisk.contracts import load_contracts
-from returnrisk.errors import IngestError, PseudonymKeyError, ReturnRiskError, StoreError, UnknownNameError
+from returnrisk.errors import IngestError, PseudonymKeyError, ReturnRiskError, UnknownNameError
 from returnrisk.ingest import inbox as inbox_module
 from returnrisk.ingest.headers import map_headers, recognise_table
 from returnrisk.ingest.inbox import IngestResult, ingest_inbox
@@ -257,6 +257,8 @@ class One:
 
 def one(engine: Any, folder: Path, table: str, files: dict[str, str | bytes], *, delay: int | None = None) -> One:
     contract = load_contracts()[table]
+    # the engine compiles a part per wide column: the three that these tests use are enough, whole inboxes use them all
+    contract = replace(contract, wide_columns=tuple(w for w in contract.wide_columns if w.header in WIDE.split(",")))
     write(folder, files)
     sheets = []
     for name in files:
@@ -519,7 +521,7 @@ cells = st.sampled_from(["", "0", "12", "350.5", "1000.25", "99999.99", "约3000
 ledgers = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 9), cells, cells, cells, st.booleans()), min_size=1, max_size=12)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(ledger=ledgers)
 def test_the_store_holds_exactly_the_money_of_accepted_rows(engine, tmp_path_factory, ledger):
     """Oracle in plain Python: a row counts when all its cells are readable and in range; repeated rows count once."""
@@ -941,44 +943,53 @@ def test_the_same_inbox_again_changes_nothing_and_tells_the_same(dirty):
     assert {p: p.read_bytes() for p in dirty.store.rglob("*") if p.is_file()} == before
 
 
-def test_an_unchanged_inbox_under_another_key_is_ingested_anew(project):
-    other = Done(project.inbox, project.store, ingest_inbox(project.inbox, project.store, key=b"another key of enough bytes"))
-    assert other.result.manifest.fingerprint != project.result.manifest.fingerprint
-    assert not {r["household_id"] for r in other.rows("household")} & {household("H-0001"), household("H-0002")}
-    check_accounting(project.store)
+class StartedAnewError(Exception):
+    """Files are being read: the store in force was not simply taken."""
 
 
-def test_the_declared_delay_can_be_the_project_s_and_a_change_of_it_is_noticed(clean, project):
+def starts_anew(project: Done, **options: Any) -> bool:
+    def stop(stage: str, done: int, total: int) -> None:
+        raise StartedAnewError
+
+    try:
+        ingest_inbox(project.inbox, project.store, progress=stop, **{"key": KEY, **options})
+    except StartedAnewError:
+        return True
+    return False
+
+
+def test_the_store_is_taken_as_it_is_only_when_nothing_it_was_made_from_changed(project):
+    assert not starts_anew(project)
+    assert starts_anew(project, key=b"another key of enough bytes")
+    assert starts_anew(project, delays={"income": 9})
+    assert starts_anew(project, contracts={**load_contracts(), "village": replace(load_contracts()["village"], version="9.9.9")})
+    with pytest.raises(PseudonymKeyError):
+        ingest_inbox(project.inbox, project.store, key=None)
+    for name in ("files.csv", "quarantine.csv", "duplicates.csv"):
+        path = project.store / project.result.manifest.accounting / name
+        good = path.read_bytes()
+        path.write_bytes(b"")
+        assert starts_anew(project), name
+        path.unlink()
+        assert starts_anew(project), name
+        path.write_bytes(good)
+    damaged = project.store / project.result.manifest.tables["income"].file
+    good = damaged.read_bytes()
+    damaged.write_bytes(good[:100] + bytes([good[100] ^ 1]) + good[101:])
+    assert starts_anew(project)
+    damaged.write_bytes(good)
+    assert not starts_anew(project)
+    (project.inbox / "收入台账_2024-01.csv").rename(project.inbox / "收入台账_2024-1.csv")
+    with pytest.raises(IngestError, match="no longer in the inbox"):
+        starts_anew(project)
+
+
+def test_a_declared_delay_is_the_contract_s_unless_the_project_says_otherwise(clean):
     """The clean inbox has one file without recording days: entitlements of January."""
-    store = open_store(clean.store)
-    assert clean.result.manifest.tables["subsidy"].delay_days == 30
-    assert store.as_of(dt.date(2024, 2, 29)).table("subsidy").count().execute() == 0
-    assert store.as_of(dt.date(2024, 3, 1)).table("subsidy").recorded_declared.execute().tolist() == [True]
-    result = ingest_inbox(project.inbox, project.store, key=KEY, delays={"subsidy": 7})
-    assert result.manifest.tables["subsidy"].delay_days == 7
-    store = open_store(project.store)
-    assert store.as_of(dt.date(2024, 2, 6)).table("subsidy").count().execute() == 0
-    assert store.as_of(dt.date(2024, 2, 7)).table("subsidy").count().execute() == 1
-
-
-def test_an_unchanged_inbox_does_not_hide_a_damaged_store(project):
-    path = project.store / project.result.manifest.tables["income"].file
-    good = path.read_bytes()
-    path.write_bytes(good[:100] + bytes([good[100] ^ 1]) + good[101:])
-    with pytest.raises(StoreError):
-        open_store(project.store)
-    again = ingest_inbox(project.inbox, project.store, key=KEY)
-    assert again.manifest.fingerprint == project.result.manifest.fingerprint
-    assert path.read_bytes() == good
-    check_accounting(project.store)
-
-
-def test_an_unchanged_inbox_does_not_hide_a_damaged_accounting(project):
-    (project.store / project.result.manifest.accounting / "quarantine.csv").write_bytes(b"")
-    again = ingest_inbox(project.inbox, project.store, key=KEY)
-    assert again.manifest == project.result.manifest
-    pd.testing.assert_frame_equal(again.report.quarantine, project.result.report.quarantine)
-    check_accounting(project.store)
+    assert clean.result.manifest.tables["subsidy"].delay_days == load_contracts()["subsidy"].delay_days == 30
+    view = open_store(clean.store).as_of
+    assert view(dt.date(2024, 2, 29)).table("subsidy").count().execute() == 0
+    assert view(dt.date(2024, 3, 1)).table("subsidy").recorded_declared.execute().tolist() == [True]
 
 
 def test_a_changed_file_of_the_same_size_and_time_is_noticed(project):
@@ -990,19 +1001,25 @@ def test_a_changed_file_of_the_same_size_and_time_is_noticed(project):
         ingest_inbox(project.inbox, project.store, key=KEY)
 
 
-def test_a_new_month_adds_rows_and_a_later_row_corrects(project):
+def test_a_new_month_adds_rows_a_later_row_corrects_and_another_delay_is_kept_to(project):
     (project.inbox / "收入台账_2024-02.csv").write_text(
         WIDE + "H-0001,2024-02,,,300,2024-03-10\nH-0001,2024-01,900,200,,2024-03-10\n", encoding="utf-8"
     )
-    done = Done(project.inbox, project.store, ingest_inbox(project.inbox, project.store, key=KEY))
+    damaged = project.store / project.result.manifest.tables["village"].file
+    damaged.write_bytes(b"damaged")
+    result = ingest_inbox(project.inbox, project.store, key=KEY, delays={"subsidy": 7})
     store = open_store(project.store)
 
-    def gross(day: dt.date) -> list[Decimal]:
-        return sorted(store.as_of(day).table("income").to_pyarrow()["gross_cny"].to_pylist())
+    def seen(table: str, column: str, day: dt.date) -> list[Any]:
+        return sorted(store.as_of(day).table(table).to_pyarrow()[column].to_pylist())
 
-    assert gross(dt.date(2024, 3, 9)) == [Decimal("300.5"), Decimal(1000)]
-    assert gross(dt.date(2024, 3, 10)) == [Decimal(300), Decimal("300.5"), Decimal(900)]
-    assert done.result.manifest.fingerprint != project.result.manifest.fingerprint
+    assert seen("income", "gross_cny", dt.date(2024, 3, 9)) == [Decimal("300.5"), Decimal(1000)]
+    assert seen("income", "gross_cny", dt.date(2024, 3, 10)) == [Decimal(300), Decimal("300.5"), Decimal(900)]
+    assert result.manifest.tables["subsidy"].delay_days == 7
+    assert seen("subsidy", "recorded_on", dt.date(2024, 2, 6)) == []
+    assert seen("subsidy", "recorded_on", dt.date(2024, 2, 7)) == [dt.date(2024, 2, 7)]
+    assert result.manifest.fingerprint != project.result.manifest.fingerprint
+    assert result.manifest.tables["village"] == project.result.manifest.tables["village"]
     check_accounting(project.store)
 
 

@@ -19,7 +19,23 @@ import returnrisk
 from returnrisk import errors
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = {"numpy", "pandas", "pyarrow", "ibis", "duckdb", "lightgbm", "sklearn", "mlflow", "altair", "scipy", "statsmodels", "xlsxwriter", "shap", "rich", "cyclopts"}
+HEAVY = {
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "ibis",
+    "duckdb",
+    "lightgbm",
+    "sklearn",
+    "mlflow",
+    "altair",
+    "scipy",
+    "statsmodels",
+    "xlsxwriter",
+    "shap",
+    "rich",
+    "cyclopts",
+}
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
 
 
@@ -108,7 +124,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     private.mkdir(parents=True)
     (private / "card.json").write_text("{}", encoding="utf-8")
     out = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)], cwd=copy, check=True, capture_output=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
+        cwd=copy,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
     (built,) = out.glob("*.whl")
     return built
 
@@ -124,9 +146,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_carries_all_it_needs_and_nobodys_models(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {"returnrisk/py.typed", "returnrisk/simulate/parameters.toml", "returnrisk/reports/texts.toml"}
-    wanted |= {f"returnrisk/_data/data_contracts/{p.relative_to(ROOT / 'data_contracts').as_posix()}" for p in (ROOT / "data_contracts").rglob("*.yaml")}
+    wanted |= {
+        f"returnrisk/_data/data_contracts/{p.relative_to(ROOT / 'data_contracts').as_posix()}"
+        for p in (ROOT / "data_contracts").rglob("*.yaml")
+    }
     wanted |= {f"returnrisk/_data/models/{p.name}" for p in (ROOT / "models").glob("*.toml")}
-    wanted |= {f"returnrisk/reports/templates/{p.name}" for p in (ROOT / "src/returnrisk/reports/templates").iterdir() if p.is_file()}
+    wanted |= {
+        f"returnrisk/reports/templates/{p.name}" for p in (ROOT / "src/returnrisk/reports/templates").iterdir() if p.is_file()
+    }
     wanted |= {p.relative_to(ROOT / "src").as_posix() for p in (ROOT / "src").rglob("*.py")}
     assert len(wanted) > 100
     assert wanted <= names
@@ -139,7 +166,11 @@ def test_the_wheel_needs_what_the_project_says(wheel):
     archive = zipfile.ZipFile(wheel)
     metadata = archive.read(next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))).decode()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    needed = {re.split(r"[\[<>=!~; ]", line.removeprefix("Requires-Dist: "))[0] for line in metadata.splitlines() if line.startswith("Requires-Dist: ") and "extra ==" not in line}
+    needed = {
+        re.split(r"[\[<>=!~; ]", line.removeprefix("Requires-Dist: "))[0]
+        for line in metadata.splitlines()
+        if line.startswith("Requires-Dist: ") and "extra ==" not in line
+    }
     assert needed == {re.split(r"[\[<>=!~; ]", d)[0] for d in project["dependencies"]}
     assert f"\nVersion: {project['version']}\n" in metadata
     entry_points = archive.read(next(n for n in archive.namelist() if n.endswith("entry_points.txt"))).decode()
@@ -195,7 +226,9 @@ print(json.dumps({
 
 def committed() -> list[Path]:
     """Files that are tracked, or would be by `git add .`."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=False
+    )
     if listed.returncode:
         pytest.skip("not a git checkout")
     return [p for name in listed.stdout.decode().split("\0") if name and (p := ROOT / name).is_file()]
@@ -203,7 +236,10 @@ def committed() -> list[Path]:
 
 def test_no_committed_file_names_a_machine_path_or_a_package_host():
     machine = re.compile(r"(?:^|[^\w.~-])/(?:work|root|home/[a-z]\w+|Users/\w+)/|[A-Z]:\\\\?Users\\", re.MULTILINE)
-    host = re.compile(r"(?<!no-emit-)(?:extra-)?index-url\b|--find-links\b|https?://[^\s\"'<>)]*(?:pypi|pythonhosted|conda\.anaconda|/simple\b)", re.IGNORECASE)
+    host = re.compile(
+        r"(?<!no-emit-)(?:extra-)?index-url\b|--find-links\b|https?://[^\s\"'<>)]*(?:pypi|pythonhosted|conda\.anaconda|/simple\b)",
+        re.IGNORECASE,
+    )
     assert machine.search("see /" + "root/x")
     assert host.search("https://" + "pypi.org/simple")
     files = committed()

@@ -23,7 +23,7 @@ import xlsxwriter
 from pandas.testing import assert_frame_equal
 from python_calamine import CalamineWorkbook
 
-from returnrisk.demo import PUBLISHED_KEY, DemoResult
+from returnrisk.demo import PUBLISHED_KEY, run_demo
 from returnrisk.errors import (
     BundleError,
     ConfigError,
@@ -111,7 +111,10 @@ def test_a_run_writes_every_file_and_seals_it_with_its_checksum(demo):
     folder = demo.run.visits.parquet.parent
     townships = demo.run.frame()["township_code"].unique()
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    data = {f"report_data/{n}.parquet" for n in ("coverage", "strata", "make_up", "metrics", "differences", "calibration_curve", "lift_curve")}
+    data = {
+        f"report_data/{n}.parquet"
+        for n in ("coverage", "strata", "make_up", "metrics", "differences", "calibration_curve", "lift_curve")
+    }
     lists = {f"lists/走访名单_{t}_{demo.as_of}.xlsx" for t in townships}
     assert names == {"manifest.json", "scores.parquet", "reasons.parquet", "visits.parquet", "report.html"} | data | lists
     manifest = read_manifest_of_run(folder)
@@ -128,9 +131,10 @@ def test_every_input_row_has_one_fate(demo):
     assert counts.set_index("file")["n_input"].to_dict() == by_hand
     assert (counts["n_input"] == counts[["n_accepted", "n_duplicate", "n_quarantined"]].sum(axis=1)).all()
     beside = pd.read_csv(demo.folder / "store" / demo.run.ingest.manifest.accounting / "files.csv", encoding="utf-8-sig")
-    assert beside[["n_input", "n_accepted", "n_duplicate", "n_quarantined"]].sum().to_dict() == counts[
-        ["n_input", "n_accepted", "n_duplicate", "n_quarantined"]
-    ].sum().to_dict()
+    assert (
+        beside[["n_input", "n_accepted", "n_duplicate", "n_quarantined"]].sum().to_dict()
+        == counts[["n_input", "n_accepted", "n_duplicate", "n_quarantined"]].sum().to_dict()
+    )
     assert counts["n_quarantined"].sum() > 0
     assert counts["n_duplicate"].sum() > 0
 
@@ -213,7 +217,15 @@ def test_risks_and_reasons_come_from_the_sealed_bundle(demo):
 
 def test_every_result_gives_a_frame(demo):
     project = open_project(demo.folder)
-    results = [demo.training, demo.run, demo.run.visits, demo.run.scores, demo.training.training, demo.run.ingest.report, project.snapshot(demo.as_of)]
+    results = [
+        demo.training,
+        demo.run,
+        demo.run.visits,
+        demo.run.scores,
+        demo.training.training,
+        demo.run.ingest.report,
+        project.snapshot(demo.as_of),
+    ]
     results += [demo.training.training.evaluation, demo.run.visits.visit_list]
     assert all(isinstance(result.frame(), pd.DataFrame) and len(result.frame()) for result in results)
     assert isinstance(demo.run.ingest.frame(), pd.DataFrame)
@@ -299,6 +311,44 @@ def test_a_damaged_cached_snapshot_is_not_used(demo_copy, demo):
         assert_frame_equal(found, expected)
 
 
+# ---- the demo ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_says_where_everything_is(demo):
+    text = demo.text()
+    for path in (demo.training.bundle.path, demo.run.visits.workbooks[0], demo.run.report):
+        assert str(path) in text
+    counts = demo.run.ingest.report.frame()
+    assert f"{counts['n_input'].sum():,} rows" in text
+    assert f"{len(demo.run.frame())} households" in text
+    assert re.search(
+        r"AUC 0\.\d{3} \(0\.\d{3}–[01]\.\d{3}\), income only 0\.\d{3} \(0\.\d{3}–[01]\.\d{3}\); n = [\d,]+, base rate 0\.\d{3}",
+        text,
+    )
+    assert "fall-12m/1" in text
+    assert "never use it for real households" in text
+
+
+def test_a_demo_that_is_too_short_is_refused_before_any_work(tmp_path):
+    with pytest.raises(NotEnoughDataError, match="history"):
+        run_demo(tmp_path / "demo", households=900, months=24)
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.slow
+def test_the_demo_itself_runs_on_the_shipped_specification(tmp_path):
+    stages: list[str] = []
+    result = run_demo(tmp_path / "demo", households=900, months=84, progress=lambda stage, *_: stages.append(stage))
+    split = result.training.training.split
+    assert (len(split.calibrate), len(split.test)) == (4, 4)
+    assert list(dict.fromkeys(stages))[0] == "simulate"
+    assert {"read", "check", "write", "label", "fit", "evaluate", "register", "score", "visits", "report"} <= set(stages)
+    manifest = read_manifest_of_run(result.run.report.parent)
+    assert len(manifest["files"]) > 10
+    auc = result.training.frame().set_index("score")["auc"]
+    assert auc["model"] > 0.7
+
+
 # ---- metamorphic ---------------------------------------------------------------------------------------------------------------
 
 
@@ -331,7 +381,9 @@ def test_another_key_gives_other_pseudonyms_and_the_same_risks(demo, small_copy)
     by_number = []
     for key, table in zip(keys, tables, strict=True):
         made = pseudonymise(natural, kind="household", key=key)
-        by_number.append(table.assign(number=table["household_id"].map({v: k for k, v in made.items()})).set_index("number").sort_index())
+        by_number.append(
+            table.assign(number=table["household_id"].map({v: k for k, v in made.items()})).set_index("number").sort_index()
+        )
     columns = ["village_code", "stratum", "net_head_cny_year", "line_cny_year"]
     assert_frame_equal(by_number[0][columns], by_number[1][columns], check_exact=True)
     assert by_number[0]["risk"].to_numpy() == pytest.approx(by_number[1]["risk"].to_numpy(), abs=RELABELLED)
@@ -588,17 +640,25 @@ def texts_in(path: Path) -> Iterator[str]:
 
 def leaks(text: str, secrets: dict[str, set[str]]) -> list[str]:
     """Kinds of secrets that stand in `text`: by their pattern first, then looked up."""
-    patterns = {"id": r"(?<![0-9A-Za-z])\d{17}[\dXx](?![0-9A-Za-z])", "household": r"999901-?\d{7}", "phone": r"(?<!\d)1\d{10}(?!\d)"}
+    patterns = {
+        "id": r"(?<![0-9A-Za-z])\d{17}[\dXx](?![0-9A-Za-z])",
+        "household": r"999901-?\d{7}",
+        "phone": r"(?<!\d)1\d{10}(?!\d)",
+    }
     found = [kind for kind, pattern in patterns.items() if secrets[kind] & set(re.findall(pattern, text))]
     surnames = set(re.findall(r"[\u4e00-\u9fff]+[0-9]*号?", text))
-    return found + [kind for kind in ("name", "address") if any(s in t for t in surnames for s in secrets[kind] if len(s) <= len(t))]
+    return found + [
+        kind for kind in ("name", "address") if any(s in t for t in surnames for s in secrets[kind] if len(s) <= len(t))
+    ]
 
 
 def test_no_output_shows_a_name_a_number_or_an_address(demo):
     secrets = secrets_of(demo.folder / "inbox")
     assert {kind: len(found) > 400 for kind, found in secrets.items()} == dict.fromkeys(secrets, True)
     restricted = next((demo.folder / "store" / "restricted").rglob("*.parquet"))
-    assert {"name", "phone", "address"} <= {kind for text in texts_in(restricted) for kind in leaks(text, secrets)}  # the scan sees them
+    assert {"name", "phone", "address"} <= {
+        kind for text in texts_in(restricted) for kind in leaks(text, secrets)
+    }  # the scan sees them
     first_sheets = {str(c) for path in demo.run.visits.workbooks for row in rows_of(path)[0] for c in row}
     assert len(first_sheets & secrets["name"]) > 100  # and there they belong
     assert not first_sheets & (secrets["id"] | secrets["household"])

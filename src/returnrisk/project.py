@@ -348,10 +348,7 @@ class Project:
         RegistryError
             There is no champion yet: train, look at the figures, promote.
         """
-        if self.catalogue().versions(self.spec.name).empty:
-            raise RegistryError(
-                f"no model '{self.spec.name}' is registered: run `returnrisk train`, then `returnrisk models promote`"
-            )
+        self.model()
         ingested = self.ingest()
         scores = self.score(as_of=as_of)
         visits = self.visits(scores)

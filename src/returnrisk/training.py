@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from returnrisk.calibration import fit_calibration
 from returnrisk.config import LearnerSpec, ModelSpec
-from returnrisk.errors import NotEnoughDataError
+from returnrisk.errors import ConfigError, NotEnoughDataError
 from returnrisk.evaluation import Evaluation, evaluate
 from returnrisk.features.catalogue import Feature
 from returnrisk.features.snapshot import Snapshot
@@ -112,6 +112,8 @@ def plan_split(
     ------
     NotEnoughDataError
         History too short for horizon, calibration and test.
+    ConfigError
+        `test_from` without `train_known_on`.
     """
     income = store.as_of(known_on).table("income")
     first = income.period_start.min().execute()
@@ -122,6 +124,8 @@ def plan_split(
     days = candidate_days(
         first_day, known_on, step_months=spec.split.step_months, min_history_months=spec.split.min_history_months, delay_days=delay
     )
+    if test_from is not None and train_known_on is None:
+        raise ConfigError("test_from is given without train_known_on: say by which day training outcomes must have closed")
     if test_from is not None and train_known_on is not None:
         days = [d for d in days if d <= train_known_on or d >= test_from]
     return temporal_split(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import divide, log_ratio, where
+from returnrisk.timeline import add_months
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -17,7 +18,7 @@ MINIMUM_NEIGHBOURS = 5
 _f = partial(
     Feature,
     family="area",
-    record="income",
+    record="neighbours",
     responsible="area",
     verify_zh="了解本村普遍情况：务工、产业、灾害",
     verify_en="Ask about the village: jobs, industries, disasters",
@@ -36,7 +37,9 @@ FEATURES = (
 
 
 def build(context: Context) -> Any:
-    """One row per household of the day: the features and `on_village`."""
+    """One row per household of the day: the features, `on_village` and `on_neighbours`."""
+    import ibis
+
     p = context.path
     p = p.mutate(log_ratio=log_ratio(divide(p.net_head_cny_year, p.line_cny_year)), township_code=p.village_code // 1000)
     own = p.group_by("household_id").agg(
@@ -65,7 +68,9 @@ def build(context: Context) -> Any:
         remote_village=village.remote.cast("int8"),
     )
     t = t.left_join(flags, "village_code")
-    return t.select("household_id", "on_village", *[f.name for f in FEATURES])
+    # the date a statement about neighbours rests on is the last day of the window it looks at
+    t = t.mutate(on_neighbours=ibis.literal(add_months(context.view.last_closed_on("income"), -3)))
+    return t.select("household_id", "on_village", "on_neighbours", *[f.name for f in FEATURES])
 
 
 def _others_mean(t: ir.Table, own: ir.Table, *, value: str, place: str, name: str) -> ir.Table:

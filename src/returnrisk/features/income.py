@@ -104,7 +104,7 @@ def _levels(context: Context) -> ir.Table:
     def at(lag: int, column: str) -> Any:
         return p[column].max(where=p.lag_months == lag)
 
-    earlier = p.lag_months > 0
+    earlier = (p.lag_months > 0) & p.settled  # the past is told by whole accounts, today's may be scaled
     return p.group_by("household_id").agg(
         net_cny=at(0, "net_cny"),
         gross_cny=at(0, "gross_cny"),
@@ -115,7 +115,7 @@ def _levels(context: Context) -> ir.Table:
         income_line_ratio=at(0, "ratio"),
         income_log_ratio=at(0, "log_ratio"),
         income_prior_mean=p.log_ratio.mean(where=earlier),
-        income_mean_log_ratio=p.log_ratio.mean(),
+        income_mean_log_ratio=p.log_ratio.mean(where=earlier | (p.lag_months == 0)),
         income_prior_min=p.log_ratio.min(where=earlier),
         n_prior_below_line=p.below.cast("int64").sum(where=earlier),
         n_prior_settlements=p.log_ratio.count(where=earlier),
@@ -158,10 +158,11 @@ def _items(context: Context) -> ir.Table:
     )
     earners = rows.filter(rows.person_id.notnull()).group_by("household_id", "person_id").agg(own_cny=lambda t: t.net_cny.sum())
     earned = earners.group_by("household_id").agg(top_earner_cny=earners.own_cny.max(), n_earners=earners.count())
-    months = rows.group_by("household_id", "period_start").agg(month_cny=rows.net_cny.sum().cast("float64"))
-    spread = months.group_by("household_id").agg(
-        sum_cny=months.month_cny.sum(), squares=(months.month_cny * months.month_cny).sum()
-    )
+    periods = rows.group_by("household_id", "period_start", "period_end").agg(amount_cny=rows.net_cny.sum().cast("float64"))
+    years = periods.period_end.year() - periods.period_start.year()
+    p = periods.mutate(months=years * 12 + periods.period_end.month() - periods.period_start.month() + 1)
+    # an amount for several months is spread over them evenly
+    spread = p.group_by("household_id").agg(sum_cny=p.amount_cny.sum(), squares=(p.amount_cny * p.amount_cny / p.months).sum())
     joined = household.left_join(earned, "household_id").drop("household_id_right")
     return joined.left_join(spread, "household_id").drop("household_id_right")
 
@@ -172,9 +173,9 @@ def _variation(t: ir.Table) -> Any:
 
     n = t.months_delivered.nullif(0)
     mean = t.sum_cny / n
-    variance = ibis.greatest(t.squares / n - mean * mean, 0.0)
-    # rounded: a sum of doubles depends on the order in which the engine adds
-    return where((t.months_delivered >= 6) & (mean > 1), (variance.sqrt() / mean.nullif(0)).round(6))
+    # rounded before the root: a sum of doubles depends on the order in which the engine adds, and a steady income has none
+    relative = (t.squares / n / (mean * mean).nullif(0) - 1).round(12)
+    return where((t.months_delivered >= 6) & (mean > 1), ibis.greatest(relative, 0.0).sqrt())
 
 
 def _recent(context: Context) -> ir.Table:
@@ -203,7 +204,7 @@ def _recent(context: Context) -> ir.Table:
     half = window_frame([now], window=Window("trailing", 6))
     rows = window_income(context.view, half)
     paid = rows.group_by("household_id").agg(n_paid=rows.period_start.nunique(where=(rows.source == "wage") & (rows.net_cny > 0)))
-    seen = _present(context, half, minimum=1).left_join(paid, "household_id").drop("household_id_right")
+    seen = _present(context, half, minimum=6).left_join(paid, "household_id").drop("household_id_right")
     wages = seen.select("household_id", wage_months_6m=seen.n_paid.fill_null(0))
     return wages.left_join(change, "household_id").drop("household_id_right")
 

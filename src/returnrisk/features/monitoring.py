@@ -27,11 +27,14 @@ FEATURES = (
 
 def build(context: Context) -> Any:
     """One row per household of the day: the features, `on_monitoring` and `on_household`."""
+    import ibis
+
     m = context.view.table("monitoring")
+    ended = m.eliminated_on <= ibis.literal(context.view.day)
     rows = m.group_by("household_id").agg(
         on_monitoring=m.recorded_on.max(),
         n_times_monitored=m.count(),
-        eliminated_on=m.eliminated_on.max(),
+        eliminated_on=m.eliminated_on.max(where=ended),
         identified_on=m.identified_on.max(),
         was_monitored_for_illness_or_disability=m.risk_type.isin(("illness", "disability")).any().cast("int8"),
         was_monitored_for_income=m.risk_type.isin(("job_loss", "industry", "disaster")).any().cast("int8"),

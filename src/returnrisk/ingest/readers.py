@@ -176,7 +176,7 @@ def _cell_text(cell: Any, is_identifier: bool) -> str | None:  # noqa: FBT001
         return NUMBER_IN_IDENTIFIER
     if isinstance(cell, int | float):
         # a spreadsheet's 0.1 + 0.2 is 0.30000000000000004: six decimals are more than any field keeps
-        return str(int(cell)) if float(cell).is_integer() else f"{cell:.6f}".rstrip("0")
+        return str(int(cell)) if float(cell).is_integer() else f"{cell:.6f}".rstrip("0").rstrip(".")
     return str(cell)  # a time of day or a duration: read as text, refused by its field
 
 

@@ -240,12 +240,14 @@ def _wide_names(table: ir.Table, contract: Contract) -> list[str]:
 
 
 def _without_duplicates(con: Any, table: ir.Table, contract: Contract) -> tuple[ir.Table, list[dict[str, Any]]]:
-    """Rows whose every value repeats an earlier row's are set aside; the earliest stays."""
+    """Rows whose every value repeats an earlier row's are set aside; the earliest (one with a stated day first) stays."""
     import ibis
 
     values = [*contract.columns, *_wide_names(table, contract)]
     suspects = _repeated(con, table, [*contract.key, "recorded_on"], name=f"suspect_{contract.name}")
-    first = suspects.row.min().over(ibis.window(group_by=[suspects[v] for v in values]))
+    # a stated recording day outweighs the same day declared, whatever the order of files
+    suspects = suspects.mutate(weight=suspects.row + suspects.recorded_declared.cast("int64") * 2**40)
+    first = suspects.weight.min().over(ibis.window(group_by=[suspects[v] for v in values])) % 2**40
     repeated = suspects.mutate(first_row=first).filter(lambda t: t.row != t.first_row).select("row", "first_row")
     pairs = sorted(repeated.to_pyarrow().to_pylist(), key=lambda pair: pair["row"])
     return _without_rows(table, [pair["row"] for pair in pairs]), pairs
@@ -321,7 +323,8 @@ def _said_once(con: Any, rows: ir.Table, contract: Contract) -> ir.Table:
     again = _repeated(con, rows, key, name=f"again_{contract.name}")
     if not again.count().execute():
         return rows
-    first = again.group_by(key).agg(row=again.row.min())
+    weighed = again.mutate(weight=again.row + again.recorded_declared.cast("int64") * 2**40)
+    first = weighed.group_by(key).agg(row=weighed.weight.min() % 2**40)
     later = again.anti_join(first, [again.row == first.row, *(again[k].identical_to(first[k]) for k in key)])
     once = rows.anti_join(later, [rows.row == later.row, *(rows[k].identical_to(later[k]) for k in key)])
     return con.create_table(f"once_{contract.name}", once, temp=True, overwrite=True)
