@@ -20,7 +20,7 @@ YES = ("是", "true", "True", "TRUE", "1", "有", "Y")
 NO = ("否", "false", "False", "FALSE", "0", "无", "N")
 
 MONTH = r"^(19|20|21)\d{2}-\d{1,2}$"
-DAY = r"^(19|20|21)\d{2}-\d{1,2}-\d{1,2}$"
+DAY = r"^(19|20|21)\d{2}-\d{1,2}-\d{1,2}( 00:00:00(\.0+)?)?$"  # with the midnight that databases export
 # stricter than the engine's casts, which round 3.7 to 4 and read 9.99901E+11, 0x10 and 1_0; money is rounded to the cent
 NUMBERS = {"int64": r"^[+-]?\d{1,18}(\.0+)?$", "decimal(18,2)": r"^[+-]?\d{1,15}(\.\d+)?$"}
 
