@@ -101,7 +101,20 @@ def paragraphs(function: Callable[..., object]) -> tuple[str, list[str]]:
 
 
 def test_every_promised_command_is_there():
-    promised = ["init", "simulate", "ingest", "train", "evaluate", "score", "visits", "report", "run", "models", "benchmark", "demo"]
+    promised = [
+        "init",
+        "simulate",
+        "ingest",
+        "train",
+        "evaluate",
+        "score",
+        "visits",
+        "report",
+        "run",
+        "models",
+        "benchmark",
+        "demo",
+    ]
     assert {name for name in cli.app if not name.startswith("-")} == set(promised)
     assert {name[0] for name in COMMANDS} == set(promised)
     assert {name for name in cli.models_app if not name.startswith("-")} == {"list", "promote"}

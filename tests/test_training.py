@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from returnrisk.config import EvaluationSpec, LearnerSpec, ModelSpec, OutcomeSpec, SplitSpec, load_model_spec
-from returnrisk.errors import NotEnoughDataError
+from returnrisk.errors import ConfigError, NotEnoughDataError
 from returnrisk.features.snapshot import Snapshot, build_snapshot
 from returnrisk.outcomes import fall_labels
 from returnrisk.store.view import Store, open_store
@@ -134,13 +134,9 @@ def test_training_known_on_a_given_day_tests_on_all_that_comes_after():
     assert later.fit == split.fit
 
 
-def test_a_first_test_day_is_never_ignored():
-    """Given alone it must either hold or be refused."""
-    try:
-        split = plan_split(store(), SPEC, known_on=KNOWN_ON, test_from=day("2023-06-30"))
-    except NotEnoughDataError:
-        return
-    assert min(split.test) >= day("2023-06-30")
+def test_a_first_test_day_alone_is_refused_and_not_ignored():
+    with pytest.raises(ConfigError, match="test_from is given without train_known_on"):
+        plan_split(store(), SPEC, known_on=KNOWN_ON, test_from=day("2023-06-30"))
 
 
 @pytest.mark.parametrize(("known_on", "what"), [("2021-07-31", "no income on file"), ("2022-04-30", "no days left to")])

@@ -38,7 +38,7 @@ class OutcomeSpec:
     window: Window = field(default_factory=Window)
     settlement: Settlement = "quarter_end"
     min_months: int = 12
-    partial_months: int = 6
+    partial_months: int = 10
 
 
 @dataclass(frozen=True, slots=True)

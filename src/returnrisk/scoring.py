@@ -90,6 +90,10 @@ def score_snapshot(snapshot: Snapshot, scorer: BundleScorer, *, visits: VisitsSp
     contributions = explain_rows(scorer.learners["model"], rows[snapshot.names].to_numpy("float64"))
     reasons = reasons_for(rows, contributions, features=snapshot.features, population=table, top=visits.top_reasons)
     below = below_line_reasons(table[table["stratum"] == "below_line"])
+    # that the income is below the line is said already: another income figure would only repeat it
+    said = reasons["household_id"].isin(below["household_id"]) & (reasons["family"] == "income")
+    reasons = reasons[~said].reset_index(drop=True)
+    reasons["position"] = reasons.groupby("household_id").cumcount() + 1
     return Scores(
         table=scores,
         reasons=reasons,

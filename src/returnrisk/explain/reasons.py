@@ -117,6 +117,11 @@ def _reason(
     text_zh, text_en = reason_texts(
         feature, value, comparison, day, line_cny_year=float(records["line_cny_year"][i]), of_county=of_county
     )
+    if feature.family == "income" and records.get("stratum", [""] * (i + 1))[i] == "not_computable":
+        text_zh, text_en = (
+            f"{text_zh}（收入资料不全，按已到月份折算）",
+            f"{text_en} (income on file is incomplete; scaled from the months that arrived)",
+        )
     return {
         "household_id": records["household_id"][i], "position": position, "family": feature.family, "feature": feature.name,
         "value": value, "comparison": comparison, "record_date": recorded, "contribution": contribution,
