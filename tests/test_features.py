@@ -358,6 +358,12 @@ def hand_snapshot() -> Snapshot:
     return build_snapshot(hand_store().as_of(DAY), spec=SPEC)
 
 
+def features_of(name: str, tables: Tables, *families: str, spec: OutcomeSpec = SPEC) -> pd.DataFrame:
+    """Features of some families on the day, from changed rows, by household."""
+    view = store_of(name, tables, delay=20).as_of(DAY)
+    return build_snapshot(view, spec=spec, families=families).frame().set_index("household_id")
+
+
 @functools.cache
 def by_household() -> pd.DataFrame:
     return hand_snapshot().frame().set_index("household_id")
@@ -405,7 +411,8 @@ def test_record_dates_are_the_latest_record_a_value_rests_on():
 
 def test_a_quarter_before_the_first_ledger_is_unknown_and_no_rise():
     """On 31 January 2023 the same months a year before are October to December 2021, of which no ledger exists."""
-    frame = build_snapshot(hand_store().as_of(day("2023-01-31")), spec=SPEC).frame().set_index("household_id")
+    view = hand_store().as_of(day("2023-01-31"))
+    frame = build_snapshot(view, spec=SPEC, families=["income"]).frame().set_index("household_id")
     assert frame.loc[WORKER, "income_line_ratio"] == pytest.approx(18660 / 12000, rel=FLOAT32_TOLERANCE)
     for feature in ("recent_income_change", "recent_wage_change", "wage_change_12m", "income_change_12m"):
         assert frame[feature].isna().all(), feature
@@ -417,8 +424,7 @@ def test_lost_ledgers_are_unknown_and_no_collapse():
     lost = {day("2024-07-01"), day("2024-08-01")}
     tables["delivery"] = [r for r in tables["delivery"] if not (r["township_code"] == V3 // 1000 and r["period_start"] in lost)]
     tables["income"] = [r for r in tables["income"] if not (r["household_id"] in NEIGHBOURS and r["period_start"] in lost)]
-    view = store_of("lost-ledgers", tables, delay=20).as_of(DAY)
-    frame = build_snapshot(view, spec=replace(SPEC, min_months=9)).frame().set_index("household_id").loc[list(NEIGHBOURS)]
+    frame = features_of("lost-ledgers", tables, "income", spec=replace(SPEC, min_months=9)).loc[list(NEIGHBOURS)]
     assert list(frame["income_line_ratio"]) == pytest.approx([a / 500 for a in AFTER], rel=FLOAT32_TOLERANCE)
     for feature in ("recent_income_change", "recent_wage_change"):
         assert not (frame[feature] < 0).any(), feature
@@ -435,9 +441,8 @@ def test_quarterly_ledgers_of_a_steady_income_do_not_vary():
         for row in tables["income"]
         if row["household_id"] == POOR and row["period_start"] in quarters and row["period_start"] < day("2024-07-01")
     ]
-    view = store_of("quarterly", tables, delay=20).as_of(DAY)
     spec = replace(SPEC, window=Window("trailing", 15))  # to August 2024: the quarters from July 2023 to June 2024 lie inside
-    frame = build_snapshot(view, spec=spec).frame().set_index("household_id")
+    frame = features_of("quarterly", tables, "income", spec=spec)
     assert frame.loc[POOR, "income_line_ratio"] > 0
     assert not frame.loc[POOR, "income_variation"] > 0.6  # unknown, or that of twelve equal months and three without a ledger
 
@@ -449,15 +454,16 @@ def test_a_person_with_two_open_spells_is_counted_once():
     tables = rows()
     spell = next(r for r in tables["household_roster"] if r["person_id"] == SICK * 10 + 1)
     tables["household_roster"].append({**spell, "joined_on": day("2011-01-01"), "recorded_on": day("2022-05-01")})
-    found = build_snapshot(store_of("two-spells", tables, delay=20).as_of(DAY), spec=SPEC).frame().set_index("household_id")
-    names = hand_snapshot().names
+    families = ("illness", "disability", "household")
+    found = features_of("two-spells", tables, *families)
+    names = [f.name for f in catalogue(families)]
     pd.testing.assert_series_equal(found.loc[SICK, names], by_household().loc[SICK, names])
 
 
 def test_a_member_without_particulars_is_still_a_member():
     tables = rows()
     tables["member"] = [r for r in tables["member"] if r["person_id"] != POOR * 10 + 2]
-    found = build_snapshot(store_of("no-particulars", tables, delay=20).as_of(DAY), spec=SPEC).frame().set_index("household_id")
+    found = features_of("no-particulars", tables, "income", "household")
     assert found.loc[POOR, "income_line_ratio"] == pytest.approx(0.8)
     assert found.loc[POOR, "n_members"] == 3
 
@@ -471,7 +477,7 @@ def test_what_the_household_paid_for_a_member_who_died_is_still_paid():
     moved = {**spell, "household_id": EMPTY, "joined_on": day("2024-08-16"), "recorded_on": day("2024-08-20")}
     for name, spells in (("died", []), ("moved", [moved])):
         changed = {**tables, "household_roster": tables["household_roster"] + spells}
-        found = build_snapshot(store_of(name, changed, delay=20).as_of(DAY), spec=SPEC).frame().set_index("household_id")
+        found = features_of(name, changed, "illness")
         assert found.loc[SICK, "out_of_pocket_12m_cny"] == 4200, name
         assert found.loc[SICK, "n_inpatient_12m"] == 2, name
         assert found.loc[SICK, "n_seriously_ill"] == 0, name
@@ -484,7 +490,7 @@ def test_a_case_that_will_be_closed_later_has_not_been_closed_for_some_months():
     for case in tables["monitoring"]:
         if case["identified_on"] == day("2023-02-01"):
             case["eliminated_on"] = day("2024-12-31")
-    found = build_snapshot(store_of("to-be-closed", tables, delay=20).as_of(DAY), spec=SPEC).frame().set_index("household_id")
+    found = features_of("to-be-closed", tables, "monitoring")
     assert found.loc[WATCHED, "stratum"] == "monitored"
     assert found.loc[WATCHED, "months_since_elimination"] == 21  # the first case, in December 2022
 
@@ -547,8 +553,7 @@ AREA = [f.name for f in FAMILIES["area"].features]
 
 
 def area_of(tables: Tables) -> pd.DataFrame:
-    view = store_of("area", tables, delay=20).as_of(DAY)
-    return build_snapshot(view, spec=SPEC, families=["area"]).frame().set_index("household_id")[AREA]
+    return features_of("area", tables, "area")[AREA]
 
 
 def test_ones_own_income_moves_the_neighbours_figures_and_never_ones_own():
@@ -618,20 +623,14 @@ def test_every_stratum_is_in_the_snapshot():
     assert set(rough_snapshot().frame()["stratum"]) == {"at_risk", "below_line", "monitored", "not_computable"}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_shuffled_rows_give_the_same_bits(seed: int):
-    rng = random.Random(seed)  # noqa: S311 (an order, not a secret)
+def test_shuffled_rows_give_the_same_bits():
+    rng = random.Random(1)  # noqa: S311 (an order, not a secret)
     shuffled = {name: rng.sample(table, len(table)) for name, table in rough_rows().items()}
     store = store_of("shuffled", shuffled)
     assert store.manifest.fingerprint == rough_store().manifest.fingerprint
     other = build_snapshot(store.as_of(day("2022-03-31")), spec=SPEC)
     assert other.matrix().tobytes() == rough_snapshot().matrix().tobytes()
     pd.testing.assert_frame_equal(other.frame(), rough_snapshot().frame(), check_exact=True)
-
-
-def test_a_snapshot_made_again_is_the_same():
-    again = build_snapshot(rough_store().as_of(day("2022-03-31")), spec=SPEC)
-    assert again.matrix().tobytes() == rough_snapshot().matrix().tobytes()
 
 
 def test_the_number_of_threads_does_not_matter():
