@@ -1,35 +1,19 @@
-"""Data contracts: ODCS YAML to frozen dataclasses, and contracts to checks that run inside the engine.
+"""ODCS v3.1.0 YAML to contracts: validated by the standard's own schema, then by what this package needs of them.
 
-A contract says of one canonical table what its columns are, which may be empty, what range or code list they keep to, what makes
-a row unique and what it refers to. The same compiled checks quarantine rows at ingest and refuse a finished table.
-
-Codes of failures: CON001 required value missing · CON002 not in the code list · CON003 out of range · CON004 not of the stated
-form · CON005 key not unique · CON006 refers to a row that does not exist · CON007 two fields contradict each other · CON008 column
-missing, unknown or of another type.
-
-Source: Open Data Contract Standard v3.1.0; `strict_columns`, aliases, wide columns and row rules are custom properties.
+`strict_columns`, aliases, wide columns, row rules and the recording basis are custom properties, from a closed list.
 """
 
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from returnrisk.errors import ContractError, ContractViolation, UnknownNameError
+from returnrisk.contracts.model import FIELD_TYPES, OPERATORS, Contract, Field, RowRule, WideColumn
+from returnrisk.errors import ContractError, UnknownNameError
 from returnrisk.resources import data_folder
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
-
-FieldType = Literal["int64", "string", "date", "boolean", "decimal(18,2)"]
-FIELD_TYPES: tuple[FieldType, ...] = ("int64", "string", "date", "boolean", "decimal(18,2)")
-SAMPLE_KEYS = 5
-"""How many failing keys a message shows per check: enough to find them, few enough to read."""
 
 REFUSED_WORDS = (
     "legal",
@@ -51,107 +35,6 @@ TABLE_PROPERTIES = (
     "strict_columns", "office", "rhythm", "delay_days", "recording_basis", "file_aliases", "restricted", "row_rules", "wide_columns",
 )  # fmt: skip
 FIELD_PROPERTIES = ("aliases", "codes", "unit", "pseudonym", "source_pattern", "protected")
-_OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One column of a canonical table."""
-
-    name: str
-    label_zh: str
-    type: FieldType
-    required: bool
-    is_key: bool
-    classification: str
-    aliases: tuple[str, ...]
-    codes: Mapping[str, Any]
-    valid_values: tuple[Any, ...] | None
-    minimum: float | None
-    maximum: float | None
-    pattern: str | None
-    pseudonym: str | None
-    source_pattern: str | None
-    protected: bool
-    unit: str | None
-    references: tuple[str, str] | None
-
-    @property
-    def headers(self) -> tuple[str, ...]:
-        """Column headers a file may use for this field."""
-        return (self.label_zh, *self.aliases, self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class RowRule:
-    """Two fields of one row that must compare; an empty field passes."""
-
-    left: str
-    op: str
-    right: str
-
-
-@dataclass(frozen=True, slots=True)
-class WideColumn:
-    """A header of a wide file that holds one measure of one canonical row."""
-
-    header: str
-    sets: Mapping[str, str]
-    measure: str
-
-
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """One canonical table: grain, columns, owner and rhythm.
-
-    `recording_basis` is the date to which `delay_days` is added where a file says no recording day (None: it must say).
-    """
-
-    name: str
-    label_zh: str
-    description: str
-    version: str
-    office: str
-    rhythm: str
-    delay_days: int
-    recording_basis: str | None
-    restricted: bool
-    file_aliases: tuple[str, ...]
-    fields: tuple[Field, ...]
-    row_rules: tuple[RowRule, ...]
-    wide_columns: tuple[WideColumn, ...]
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Columns that name the thing; with `recorded_on` they name one version of it."""
-        return tuple(f.name for f in self.fields if f.is_key)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All column names, in the contract's order."""
-        return tuple(f.name for f in self.fields)
-
-    def field(self, name: str) -> Field:
-        """The field called `name`; UnknownNameError otherwise."""
-        for f in self.fields:
-            if f.name == name:
-                return f
-        raise UnknownNameError(f"column of {self.name}", name, self.columns)
-
-    def headers(self) -> dict[str, str]:
-        """File header to field name, for every header the contract knows."""
-        return {header: f.name for f in self.fields for header in f.headers}
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One compiled check: `passes` is a boolean expression over the table (never NULL)."""
-
-    code: str
-    field: str
-    passes: Any
-    text_zh: str
-    text_en: str
 
 
 @cache
@@ -292,7 +175,7 @@ def _refuse_wrong_contract(contract: Contract, *, where: str) -> None:
     if twice := sorted({n for n in names if names.count(n) > 1}):
         problems.append(f"columns described twice: {', '.join(twice)}")
     for rule in contract.row_rules:
-        if {rule.left, rule.right} - set(names) or rule.op not in _OPERATORS:
+        if {rule.left, rule.right} - set(names) or rule.op not in OPERATORS:
             problems.append(f"row rule {rule.left} {rule.op} {rule.right} names an unknown column or operator")
     if contract.recording_basis not in (None, *names):
         problems.append(f"recording_basis '{contract.recording_basis}' is not a column")
@@ -395,107 +278,3 @@ def load_order(contracts: Mapping[str, Contract]) -> list[str]:
     for name in sorted(contracts):
         visit(name, ())
     return order
-
-
-def row_checks(table: ir.Table, contract: Contract) -> list[Check]:
-    """Checks that a row can be held to on its own, as Ibis expressions over `table` (columns of the contract's types).
-
-    An empty optional value passes every check but its own. Expressions are never NULL.
-    """
-    checks: list[Check] = []
-
-    def add(code: str, field: str, passes: Any, text_zh: str, text_en: str) -> None:
-        checks.append(Check(code, field, passes.fill_null(True) if code != "CON001" else passes, text_zh, text_en))
-
-    for f in contract.fields:
-        column = table[f.name]
-        if f.required:
-            add("CON001", f.name, column.notnull(), f"{f.label_zh}为空", f"{f.name} is empty")
-        if f.valid_values is not None:
-            add("CON002", f.name, column.isin(f.valid_values), f"{f.label_zh}不在代码表内", f"{f.name} is not in the code list")
-        if f.minimum is not None:
-            add("CON003", f.name, column >= f.minimum, f"{f.label_zh}小于{f.minimum}", f"{f.name} is below {f.minimum}")
-        if f.maximum is not None:
-            add("CON003", f.name, column <= f.maximum, f"{f.label_zh}大于{f.maximum}", f"{f.name} is above {f.maximum}")
-        if f.pattern is not None:
-            add("CON004", f.name, column.re_search(f.pattern), f"{f.label_zh}格式不符", f"{f.name} is not of the stated form")
-    for rule in contract.row_rules:
-        left, right = contract.field(rule.left), contract.field(rule.right)
-        add(
-            "CON007",
-            rule.left,
-            _OPERATORS[rule.op](table[rule.left], table[rule.right]),
-            f"{left.label_zh}应{rule.op}{right.label_zh}",
-            f"{rule.left} should be {rule.op} {rule.right}",
-        )
-    return checks
-
-
-def _key_checks(table: ir.Table, contract: Contract) -> Any:
-    """Keys (with recorded_on) that stand more than once, and how often."""
-    key = [*contract.key, "recorded_on"]
-    return table.group_by(key).agg(n=table.count()).filter(lambda t: t.n > 1)
-
-
-def check_table(table: ir.Table, contract: Contract, *, referenced: Mapping[str, ir.Table]) -> None:
-    """Refuse a finished canonical table that breaks its contract.
-
-    Parameters
-    ----------
-    table
-        Rows of one canonical table, typed.
-    referenced
-        The tables its references lead to, by name.
-
-    Raises
-    ------
-    ContractViolation
-        Every failed check, with the number of rows and up to five keys (pseudonyms) each.
-    """
-    problems = _column_problems(table, contract)
-    if problems:
-        raise ContractViolation(f"table {contract.name} breaks its contract:\n  " + "\n  ".join(problems))
-    checks = row_checks(table, contract)
-    counts = (
-        table.aggregate([(~c.passes).cast("int64").sum().name(f"c{i}") for i, c in enumerate(checks)]).to_pyarrow().to_pylist()[0]
-    )
-    for i, check in enumerate(checks):
-        if counts[f"c{i}"]:
-            problems.append(f"{check.code} {check.text_en}: {_failing(table.filter(~check.passes), contract, counts[f'c{i}'])}")
-    repeated = _key_checks(table, contract)
-    if n_repeated := repeated.count().execute():
-        problems.append(f"CON005 key {contract.key} with recorded_on is not unique: {_failing(repeated, contract, n_repeated)}")
-    for f in contract.fields:
-        if f.references and f.references[0] in referenced:
-            orphans = orphan_rows(table, f, referenced[f.references[0]])
-            if n_orphans := orphans.count().execute():
-                problems.append(
-                    f"CON006 {f.name} refers to {'.'.join(f.references)} that is not there: {_failing(orphans, contract, n_orphans)}"
-                )
-    if problems:
-        raise ContractViolation(f"table {contract.name} breaks its contract:\n  " + "\n  ".join(problems))
-
-
-def orphan_rows(table: ir.Table, field: Field, parent: ir.Table) -> ir.Table:
-    """Rows whose `field` is given but names no row of `parent`."""
-    if field.references is None:
-        raise ContractError(f"{field.name} refers to nothing")
-    keys = parent.select(**{field.name: parent[field.references[1]]}).distinct()
-    return table.filter(table[field.name].notnull()).anti_join(keys, field.name)
-
-
-def _column_problems(table: ir.Table, contract: Contract) -> list[str]:
-    have = dict(table.schema().items())
-    problems = [f"CON008 column {c} is missing" for c in contract.columns if c not in have]
-    problems += [f"CON008 column {c} is unknown to the contract" for c in have if c not in contract.columns]
-    for f in contract.fields:
-        if f.name in have and str(have[f.name]).removeprefix("!").replace(" ", "") != f.type:
-            problems.append(f"CON008 column {f.name} is {have[f.name]}, expected {f.type}")
-    return problems
-
-
-def _failing(rows: ir.Table, contract: Contract, n: int) -> str:
-    key = list(contract.key)
-    sample = rows.select(key).order_by(key).limit(SAMPLE_KEYS).to_pyarrow().to_pylist()
-    shown = "; ".join(", ".join(f"{k}={row[k]}" for k in key) for row in sample)
-    return f"{n} rows, e.g. {shown}"
