@@ -66,7 +66,7 @@ def score_snapshot(snapshot: Snapshot, scorer: BundleScorer, *, visits: VisitsSp
     ExplanationError
         Contributions do not add up.
     NotEnoughDataError
-        No household's income is computable on the day.
+        No unmonitored household's income is computable on the day.
     """
     if scorer.bundle.feature_names != snapshot.names:
         raise BundleError(
@@ -74,9 +74,11 @@ def score_snapshot(snapshot: Snapshot, scorer: BundleScorer, *, visits: VisitsSp
             f"{len(snapshot.names)} this version computes: train again"
         )
     table = snapshot.frame()
-    if (table["stratum"] == "not_computable").all():
+    if not table["stratum"].isin(("at_risk", "below_line")).any():
+        until = f"{table['account_on'].iloc[0]:%Y-%m-%d}"
         raise NotEnoughDataError(
-            f"no household's income is computable on {snapshot.as_of}: the last months due by then were not delivered. Is the day right?"
+            f"no unmonitored household's income is computable on {snapshot.as_of}: too few of the months up to {until} were delivered. "
+            f"Is the day right, and has the ledger of the last closed month arrived?"
         )
     scores = table[
         ["household_id", "as_of", "village_code", "township_code", "stratum", "net_head_cny_year", "line_cny_year"]

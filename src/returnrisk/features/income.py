@@ -29,7 +29,7 @@ _f = partial(
 )
 FEATURES = (
     _f("income_line_ratio", unit="lines", zh="人均纯收入", en="net income per head", monotone=-1),
-    _f("income_log_ratio", unit="log_ratio", shown_as="income_line_ratio", zh="人均纯收入", en="net income per head", monotone=-1),
+    _f("income_log_ratio", unit="log_ratio", shown_as="income_line_ratio", zh="人均纯收入（对数）", en="net income per head (log)", monotone=-1),
     _f("income_prior_mean", unit="log_ratio", zh="前两年人均纯收入的平均", en="mean income in the two years before", monotone=-1),
     _f("income_prior_min", unit="log_ratio", zh="前两年人均纯收入的最低值", en="lowest income in the two years before", monotone=-1),
     _f("income_mean_log_ratio", unit="log_ratio", zh="本期及前两年人均纯收入的平均", en="mean income now and in the two years before", monotone=-1),
