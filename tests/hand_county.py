@@ -35,8 +35,22 @@ def rows() -> dict[str, list[dict[str, Any]]]:
             for code, name, town in ((VILLAGE_A, "甲村", "东镇"), (VILLAGE_B, "乙村", "西镇"))
         ],
         "household": [
-            {"household_id": SMITH, "village_code": VILLAGE_A, "registered_type": "ex_poor", "registered_on": dt.date(2014, 1, 1), "rooms": 4, "recorded_on": base},
-            {"household_id": FARMER, "village_code": VILLAGE_A, "registered_type": "general", "land_mu": 6, "housing_grade": "C", "recorded_on": base},
+            {
+                "household_id": SMITH,
+                "village_code": VILLAGE_A,
+                "registered_type": "ex_poor",
+                "registered_on": dt.date(2014, 1, 1),
+                "rooms": 4,
+                "recorded_on": base,
+            },
+            {
+                "household_id": FARMER,
+                "village_code": VILLAGE_A,
+                "registered_type": "general",
+                "land_mu": 6,
+                "housing_grade": "C",
+                "recorded_on": base,
+            },
             {"household_id": ELDER, "village_code": VILLAGE_B, "registered_type": "general", "recorded_on": base},
         ],
         "household_roster": [],
@@ -67,7 +81,13 @@ def rows() -> dict[str, list[dict[str, Any]]]:
         for township in (999901001, 999901002):
             for table in ("income", "medical", "subsidy", "support", "monitoring"):
                 tables["delivery"].append(
-                    {"table_name": table, "township_code": township, "period_start": month, "period_end": end, "recorded_on": end + DELAY}
+                    {
+                        "table_name": table,
+                        "township_code": township,
+                        "period_start": month,
+                        "period_end": end,
+                        "recorded_on": end + DELAY,
+                    }
                 )
         if month < dt.date(2024, 1, 1):
             tables["income"].append(_income(SMITH, "wage", "local_work", month, 1000))
@@ -92,9 +112,17 @@ def typed(tables: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
     result = {}
     for name, content in tables.items():
         contract = contracts[name]
-        arrow = {"int64": pa.int64(), "string": pa.string(), "date": pa.date32(), "boolean": pa.bool_(), "decimal(18,2)": pa.decimal128(18, 2)}
+        arrow = {
+            "int64": pa.int64(),
+            "string": pa.string(),
+            "date": pa.date32(),
+            "boolean": pa.bool_(),
+            "decimal(18,2)": pa.decimal128(18, 2),
+        }
         schema = pa.schema([(f.name, arrow[f.type]) for f in contract.fields])
-        result[name] = ibis.memtable(pa.Table.from_pylist([{c: row.get(c) for c in contract.columns} for row in content], schema=schema))
+        result[name] = ibis.memtable(
+            pa.Table.from_pylist([{c: row.get(c) for c in contract.columns} for row in content], schema=schema)
+        )
     return result
 
 
