@@ -21,7 +21,6 @@ from returnrisk.accounts import (
     SOURCES,
     delivered_months,
     lines_in_force,
-    months_of,
     population,
     register_net,
     register_net_items,
@@ -299,10 +298,6 @@ def test_a_period_that_crosses_the_windows_edge_is_left_out():
     assert account.loc[NOTHING, "net_cny"] == 20
 
 
-def test_months_of_a_window():
-    assert months_of(YEAR, day("2023-12-31")) == 12
-    assert months_of(Window("income_year"), day("2024-03-31")) == 6
-    assert months_of(Window("trailing", 1), day("2024-02-29")) == 1
 
 
 def test_no_window_is_refused(view: View):

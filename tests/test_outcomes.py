@@ -191,10 +191,10 @@ FUTURES = {
     STOPS: ("event", "event", "no_event", "event"),
     SEPTEMBER: ("event", "event", "event", "no_event"),
     LEFT: ("not_computable", "not_computable", "no_event", "not_computable"),
-    LEFT_POOR: ("event", "event", "event", "not_computable"),
+    LEFT_POOR: ("not_computable", "not_computable", "event", "not_computable"),
     LEFT_AT_ONCE: ("not_computable", "not_computable", "not_computable", "not_computable"),
     PART: ("not_computable", "not_computable", "no_event", "not_computable"),
-    PART_POOR: ("event", "event", "event", "not_computable"),
+    PART_POOR: ("not_computable", "not_computable", "event", "not_computable"),
     EX_POOR: ("no_event", "no_event", "no_event", "no_event"),
 }
 VARIANTS = {
@@ -325,7 +325,8 @@ def plain_status(ledger: Ledger, spec: OutcomeSpec, as_of: dt.date, households: 
     result = {}
     for household in households:
         below = [account.get(household, {}).get("below") for account in seen]
-        result[household] = "event" if True in below else "not_computable" if None in below else "no_event"
+        # a fall seen beside a day nobody can settle is no label: its neighbours who did not fall have none either
+        result[household] = "not_computable" if None in below else "event" if True in below else "no_event"
     return result
 
 

@@ -204,7 +204,7 @@ def test_what_a_training_holds():
 def test_label_counts_cover_every_household_at_risk():
     found = training()
     counts = found.label_counts
-    assert list(counts["part"].drop_duplicates()) == ["fit", "calibrate", "test"]
+    assert list(counts["part"].drop_duplicates()) == ["fit", "calibrate", "refit", "test"]
     for part, days in (("fit", found.split.fit), ("calibrate", found.split.calibrate), ("test", found.split.test)):
         at_risk = sum((snapshots()(on).frame()["stratum"] == "at_risk").sum() for on in days)
         assert counts.loc[counts["part"] == part, "households"].sum() == at_risk
@@ -232,7 +232,7 @@ def test_training_again_gives_the_same_bits_and_another_seed_another_model():
 def test_progress_is_reported_stage_by_stage():
     seen: list[tuple[str, int, int]] = []
     trained_on(store(), progress=lambda *step: seen.append(step))
-    assert [name for name, _, _ in seen] == ["label"] * 3 + ["fit"] * 3 + ["evaluate"]
+    assert [name for name, _, _ in seen] == ["label"] * 4 + ["fit"] * 3 + ["evaluate"]
     assert all(0 <= done < total for _, done, total in seen)
 
 

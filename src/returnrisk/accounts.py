@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from returnrisk.errors import NotEnoughDataError
 from returnrisk.store.view import View
-from returnrisk.timeline import Window, months_between
+from returnrisk.timeline import Window
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -25,7 +25,7 @@ SOURCES = ("operating", "wage", "property", "transfer", "unallocated")
 
 
 def window_frame(ends: Sequence[dt.date], *, window: Window) -> ir.Table:
-    """Windows as a table, one row per end: `ending_on`, `starts_on`, `lag` (0 for the latest end, in rows of `ends` order)."""
+    """Windows as a table, one row per end: `ending_on` and `starts_on`."""
     import ibis
 
     if not ends:
@@ -57,11 +57,20 @@ def population(view: View, ends: Sequence[dt.date]) -> ir.Table:
     return counted.inner_join(homes, "household_id")
 
 
+def delivered_inside(view: View, windows: ir.Table, *, table: str = "income") -> ir.Table:
+    """Months of each window that arrived in a period lying wholly inside it: township_code, ending_on, month_on, each once.
+
+    A quarter's file that reaches beyond the window counts with none of its months, as its rows do.
+    """
+    files = view.delivered(table)
+    inside = files.join(windows, [files.period_start >= windows.starts_on, files.period_end <= windows.ending_on])
+    return inside.select("township_code", "ending_on", "month_on").distinct()
+
+
 def delivered_months(view: View, windows: ir.Table, *, table: str = "income") -> ir.Table:
-    """Months of each window that were delivered, by township: township_code, ending_on, months_delivered."""
-    months = view.delivered(table)
-    inside = months.join(windows, [months.month_on >= windows.starts_on, months.month_on <= windows.ending_on])
-    return inside.group_by("township_code", "ending_on").agg(months_delivered=inside.count())
+    """Number of months of each window that were delivered, by township: township_code, ending_on, months_delivered."""
+    months = delivered_inside(view, windows, table=table)
+    return months.group_by("township_code", "ending_on").agg(months_delivered=months.count())
 
 
 def lines_in_force(view: View, households: ir.Table) -> ir.Table:
@@ -99,16 +108,18 @@ def window_income(view: View, windows: ir.Table) -> ir.Table:
     Rows of a month that the delivery register does not have for the household's township are left out: their month is not counted
     in the scaling either, so that sum and months always speak of the same time.
     """
-    counted = view.derived("income_counted", lambda: _counted_income(view))
-    inside = counted.join(windows, [counted.period_start >= windows.starts_on, counted.period_end <= windows.ending_on])
-    return inside.mutate(net_cny=inside.gross_cny - inside.cost_cny)
+    rows = view.derived("income_placed", lambda: _placed_income(view))
+    inside = rows.join(windows, [rows.period_start >= windows.starts_on, rows.period_end <= windows.ending_on])
+    known = delivered_inside(view, windows)
+    counted = inside.semi_join(known, ["township_code", "ending_on", "month_on"]).drop("township_code", "month_on")
+    return counted.mutate(net_cny=counted.gross_cny - counted.cost_cny)
 
 
-def _counted_income(view: View) -> ir.Table:
+def _placed_income(view: View) -> ir.Table:
+    """Income rows with their household's township and the first day of their first month."""
     income = view.table("income")
     homes = view.table("household").select("household_id", township_code=lambda t: t.village_code // 1000)
-    placed = income.inner_join(homes, "household_id").mutate(month_on=lambda t: t.period_start.truncate("M"))
-    return placed.semi_join(view.delivered("income"), ["township_code", "month_on"]).drop("township_code", "month_on")
+    return income.inner_join(homes, "household_id").mutate(month_on=lambda t: t.period_start.truncate("M"))
 
 
 def register_net_items(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.Table:
@@ -178,9 +189,3 @@ def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_mon
     return t.mutate(
         net_head_cny_year=ibis.cases((computable, yearly)), computable=computable, below=ibis.cases((computable, below))
     )
-
-
-def months_of(window: Window, ending_on: dt.date) -> int:
-    """Calendar months in the window that ends on `ending_on`."""
-    start, end = window.bounds(ending_on)
-    return months_between(start, end) + 1

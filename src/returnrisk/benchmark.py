@@ -44,12 +44,20 @@ class BenchmarkResult:
 
     records: tuple[dict[str, Any], ...]
     trainings: Mapping[int, Training]
+    accounting: pd.DataFrame
 
     def frame(self) -> pd.DataFrame:
         """All records."""
         import pandas as pd
 
         return pd.DataFrame(list(self.records))
+
+    def rows(self) -> str:
+        """One line on what became of the input rows."""
+        counts = self.accounting.select_dtypes("number").sum()
+        left_out = {str(k): int(v) for k, v in counts.items() if v and not str(k).startswith("n_") and k != "quarter"}
+        reasons = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in left_out.items()) or "none"
+        return f"rows: {int(counts['n_input']):,} in {len(self.accounting)} files, {int(counts['n_accepted']):,} accepted; left out: {reasons}"
 
     def table(self) -> pd.DataFrame:
         """As people read it: figures with their intervals."""
@@ -83,14 +91,19 @@ def quarter_end(text: str) -> dt.date:
     return month_end(dt.date(int(found[1]), 3 * int(found[2]), 1))
 
 
-def eph_store(data: Path, folder: Path) -> Store:
-    """Map the panel in `data` into a store in `folder`: canonical tables, contract-checked, versions resolved."""
+def eph_store(data: Path, folder: Path) -> tuple[Store, pd.DataFrame]:
+    """Map the panel in `data` into a store in `folder`: canonical tables, contract-checked, versions resolved.
+
+    Returns
+    -------
+    The store, and the fate of the rows of every file.
+    """
     from returnrisk.ingest.eph import read_eph
 
     con = connect()
     mapped = read_eph(data, con)
     write_store(folder, mapped.tables, contracts=load_contracts(), delays=dict.fromkeys(mapped.tables, 0))
-    return open_store(folder)
+    return open_store(folder), mapped.frame()
 
 
 def run_eph(data: Path, *, train_until: str, test_from: str, seed: int = 0, progress: Progress | None = None) -> BenchmarkResult:
@@ -118,7 +131,7 @@ def run_eph(data: Path, *, train_until: str, test_from: str, seed: int = 0, prog
         raise UsageError(f"test rows from {test_from} would start before training outcomes end at {train_until}")
     with tempfile.TemporaryDirectory() as scratch:
         report("read", 0, 1)
-        store = eph_store(data, Path(scratch))
+        store, accounting = eph_store(data, Path(scratch))
         known_on = store.last_recorded_on()
         trainings, records = {}, []
         for quarters, name in SPECS.items():
@@ -126,7 +139,7 @@ def run_eph(data: Path, *, train_until: str, test_from: str, seed: int = 0, prog
             trainings[quarters] = _train(store, spec, known_on=known_on, until=until, start=start, seed=seed, progress=report)
             records += _records(trainings[quarters], quarters)
         store.con.disconnect()
-    return BenchmarkResult(records=tuple(records), trainings=trainings)
+    return BenchmarkResult(records=tuple(records), trainings=trainings, accounting=accounting)
 
 
 def _train(
@@ -170,11 +183,18 @@ def _records(training: Training, quarters: int) -> list[dict[str, Any]]:
 def _record(measured: Evaluation, name: str, quarters: int, score: str) -> dict[str, Any]:
     wide = measured.wide()
     row = wide[wide["score"] == score].iloc[0].to_dict()
-    figures = {f"{short}{end}": float(row[f"{long}{end}"]) for long, short in METRIC_NAMES.items() for end in ("", "_low", "_high")}
+    figures = {
+        f"{short}{end}": _plain(row[f"{long}{end}"]) for long, short in METRIC_NAMES.items() for end in ("", "_low", "_high")
+    }
     return {"set": name, "quarters": quarters, "score": score, "n": int(row["n"]), "base_rate": float(row["base_rate"]), **figures}
+
+
+def _plain(value: Any) -> float | None:
+    """A number JSON can hold."""
+    return None if value != value else float(value)  # noqa: PLR0124 (NaN)
 
 
 def write_records(result: BenchmarkResult, path: Path) -> Path:
     """Write the records as a JSON list."""
-    text = json.dumps(list(result.records), indent=2) + "\n"
+    text = json.dumps(list(result.records), indent=2, allow_nan=False) + "\n"
     return write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,7 +91,7 @@ def _show(content: dict[str, Any], *, as_json: bool, table: pd.DataFrame | None 
 
 
 @app.command
-def init(*, project: ProjectDir = HERE, county_zh: str = "", county_en: str = "") -> None:
+def init(*, project: ProjectDir = HERE, county_zh: str = "", county_en: str = "", json_: AsJson = False) -> None:
     """Make a project folder: configuration, inbox and a fresh pseudonym key.
 
     Parameters
@@ -103,13 +104,13 @@ def init(*, project: ProjectDir = HERE, county_zh: str = "", county_en: str = ""
     from returnrisk.project import init_project
 
     made = init_project(project, county_zh=county_zh, county_en=county_en)
-    print(
-        f"{made.root / 'returnrisk.toml'}\n把各部门文件放入 inbox/ 后运行 returnrisk ingest / put the files into inbox/, then run `returnrisk ingest`"
-    )
+    place = (made.root / "returnrisk.toml").as_posix()
+    advice = "把各部门文件放入 inbox/ 后运行 returnrisk ingest / put the files into inbox/, then run `returnrisk ingest`"
+    _show({"project": place}, as_json=json_, text=f"{place}\n{advice}")
 
 
 @app.command
-def simulate(out: Path, *, households: int = 5000, months: int = 84, seed: int = 0) -> None:
+def simulate(out: Path, *, households: int = 5000, months: int = 84, seed: int = 0, json_: AsJson = False) -> None:
     """Simulate a county and write it as the files departments send.
 
     Parameters
@@ -126,12 +127,12 @@ def simulate(out: Path, *, households: int = 5000, months: int = 84, seed: int =
     from returnrisk.demo import START
     from returnrisk.simulate import simulate_county, write_inbox
 
-    with _progress(quiet=False) as report:
+    with _progress(quiet=json_) as report:
         report("simulate", 0, 1)
         county = simulate_county(n_households=households, months=months, start=START, seed=seed)
         report("export", 0, 1)
         files = write_inbox(county, out)
-    print(f"{len(files)} files in {out}")
+    _show({"files": len(files), "folder": out.as_posix()}, as_json=json_, text=f"{len(files)} files in {out}")
 
 
 @app.command
@@ -274,13 +275,14 @@ def eph(
 
     with _progress(quiet=False) as progress:
         result = run_eph(data, train_until=train_until, test_from=test_from, progress=progress)
+    print(result.rows())
     print(result.table().to_string(index=False))
     if json_file is not None:
         write_records(result, json_file)
 
 
 @app.command
-def demo(*, out: Path = Path("demo"), households: int = 5000, months: int = 84, seed: int = 0) -> None:
+def demo(*, out: Path = Path("demo"), households: int = 5000, months: int = 84, seed: int = 0, json_: AsJson = False) -> None:
     """Simulate a county and run the whole chain on its files.
 
     Parameters
@@ -296,9 +298,17 @@ def demo(*, out: Path = Path("demo"), households: int = 5000, months: int = 84, 
     """
     from returnrisk.demo import run_demo
 
-    with _progress(quiet=False) as progress:
+    with _progress(quiet=json_) as progress:
         result = run_demo(out, households=households, months=months, seed=seed, progress=progress)
-    print(result.text())
+    content = {
+        "folder": result.folder.as_posix(),
+        "as_of": result.as_of,
+        "model": result.run.model_version,
+        "bundle": result.training.bundle.path.as_posix(),
+        "lists": (result.run.visits.parquet.parent / "lists").as_posix(),
+        "report": result.run.report.as_posix(),
+    }
+    _show(content, as_json=json_, text=result.text())
 
 
 def _which(model: str) -> str | int:
@@ -332,6 +342,12 @@ def main() -> None:
         print(
             f"错误 / error: {error.strerror or error}{f' ({Path(error.filename).name})' if error.filename else ''}", file=sys.stderr
         )
+        sys.exit(1)
+    except Exception as error:
+        # a library's message may quote cells: only its kind is shown, unless the user asks for all of it
+        if os.environ.get("RETURNRISK_TRACEBACK"):
+            raise
+        print(f"错误 / error: {type(error).__name__}; RETURNRISK_TRACEBACK=1 显示详情 / shows all of it", file=sys.stderr)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

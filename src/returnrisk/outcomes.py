@@ -10,11 +10,12 @@ no line; stays eligible for visits) · `below_line` (unmonitored and already bel
 
 Labels: 1, 0, or NULL with a reason: `censored` (the last settlement day had not closed by the label's day; events already seen
 would otherwise stand without the non-events of the same window) or `not_computable` (too few
-months delivered, or the household had no member any more), counted and never taken for 0. An event seen on one day stands even
-when another day cannot be computed.
+months delivered, or no member any more, on at least one of the days), counted and never taken for 0. Whether the household was seen
+to fall does not matter for that: keeping the events and dropping the non-events of a township with a missing file would select on
+the outcome.
 
-`entry` and `relapse` are `fall` on those who were never, and who were, registered as poor, monitored, or seen below the line on a
-settlement day of the two years before.
+`entry` and `relapse` are `fall` on those who were never, and who were, registered as poor, monitored, or seen below the line
+when their account was looked at in the two years before (quarter steps back from the latest window).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HISTORY_LAGS_MONTHS = (3, 6, 9, 12, 15, 18, 21, 24)
-"""Settlement days before the latest one at which the account is looked at again (quarter steps, two years)."""
+"""Months before the latest window's end at which the account is looked at again (quarter steps, two years)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Labels:
     """Outcome of every at-risk household of one day.
 
     `.frame()`: one row per at-risk household: household_id, as_of, y (1, 0 or NA), status ("event", "no_event", "censored",
-    "not_computable").
+    "not_computable"), event_on (first settlement day below the line, or NaT).
     """
 
     table: pd.DataFrame
@@ -55,6 +56,17 @@ class Labels:
         return self.table["status"].value_counts().sort_index()
 
 
+def account_end(view: View, *, spec: OutcomeSpec) -> dt.date:
+    """Last day of the latest window the account can be looked at on the view's day.
+
+    The latest closed month; for an income-year window, which is whole only when it is settled, the latest closed settlement day.
+    """
+    latest = view.last_closed_on("income")
+    if spec.window.kind == "trailing":
+        return latest
+    return settlement_days(add_months(latest, -12), horizon_months=12, settlement=spec.settlement)[-1]
+
+
 def account_path(view: View, *, spec: OutcomeSpec, lags: tuple[int, ...] = HISTORY_LAGS_MONTHS) -> ir.Table:
     """The account now and at earlier settlement days, as known now.
 
@@ -66,7 +78,7 @@ def account_path(view: View, *, spec: OutcomeSpec, lags: tuple[int, ...] = HISTO
     """
     import ibis
 
-    now = view.last_closed_on("income")
+    now = account_end(view, spec=spec)
     ends = {lag: add_months(now, -lag) for lag in (0, *lags)}
     enough = min(spec.partial_months, spec.min_months)
     path = register_net(view, ends=list(ends.values()), window=spec.window, min_months=enough)
@@ -114,7 +126,7 @@ def strata(view: View, path: ir.Table) -> ir.Table:
         "net_head_cny_year",
         "line_cny_year",
         stratum=stratum,
-        account_on=ibis.literal(view.last_closed_on("income")),
+        account_on=path.ending_on.max(where=path.lag_months == 0).as_scalar(),
     )
 
 
@@ -148,14 +160,16 @@ def fall_labels(at_risk: pd.DataFrame, *, as_of: dt.date, known: View, spec: Out
     closed = days[-1] <= known.last_closed_on("income")
     if closed:
         seen = register_net(known, ends=days, window=spec.window, min_months=spec.min_months)
-        found = seen.group_by("household_id").agg(n_days=seen.below.count(), fell=seen.below.any()).to_pandas()
+        found = (
+            seen.group_by("household_id").agg(n_days=seen.below.count(), event_on=seen.ending_on.min(where=seen.below)).to_pandas()
+        )
         out = out.merge(found, on="household_id", how="left", validate="one_to_one")
     else:
-        out = out.assign(n_days=0, fell=False)
-    fell = out["fell"].fillna(value=False).astype(bool)
+        out = out.assign(n_days=0, event_on=None)
     whole = out["n_days"].fillna(0) == len(days)
+    out["event_on"] = pd.to_datetime(out["event_on"]).where(whole)
     out["status"] = "not_computable" if closed else "censored"
     out.loc[whole, "status"] = "no_event"
-    out.loc[fell, "status"] = "event"
+    out.loc[whole & out["event_on"].notna(), "status"] = "event"
     out["y"] = out["status"].map({"event": 1, "no_event": 0}).astype("Int8")
-    return Labels(table=out[["household_id", "as_of", "y", "status"]])
+    return Labels(table=out[["household_id", "as_of", "y", "status", "event_on"]])

@@ -185,6 +185,7 @@ class Project:
             known_on=day,
             snapshots=lambda d: self.snapshot(d, store=store),
             seed=self.config.seed,
+            per_township=self.config.visits.per_township,
             progress=self.progress,
         )
         self.progress("register", 0, 1)
@@ -240,7 +241,7 @@ class Project:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`."""
         from returnrisk.evaluation import evaluate
         from returnrisk.registry.serving import BundleScorer
-        from returnrisk.training import SCORES, labelled_rows
+        from returnrisk.training import SCORES, labelled_rows, list_share
 
         _, bundle = self.model(which)
         store = self.store()
@@ -249,12 +250,13 @@ class Project:
         rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=lambda d: self.snapshot(d, store=store))
         scorer = BundleScorer(bundle)
         risks = {f"p_{name}": scorer.risk(rows, learner=name) for name in SCORES}
+        capacity = list_share(rows, self.config.visits.per_township)
         rows = rows[["household_id", "as_of", "village_code", "y"]].assign(**risks)
         settings = self.spec.evaluation
         return evaluate(
             rows,
             score_columns={name: f"p_{name}" for name in SCORES},
-            capacity=settings.capacity,
+            capacity=capacity,
             within="as_of",
             n_bootstrap=settings.n_bootstrap,
             seed=settings.seed,
@@ -304,6 +306,7 @@ class Project:
             tiers=spec.tiers,
             make_up=chosen.make_up(),
         )
+        (folder / "lists").chmod(0o700)  # identities (no effect on Windows)
         for stale in set((folder / "lists").glob("*.xlsx")) - set(workbooks):
             stale.unlink()  # a township that left the list must not keep an old one
         return VisitResult(visit_list=chosen, workbooks=tuple(workbooks), parquet=parquet)
@@ -327,7 +330,7 @@ class Project:
             at_end=self.spec.outcome.rule == "at_end",
             evaluated_from=dt.date.fromisoformat(test[0]),
             evaluated_until=dt.date.fromisoformat(test[-1]),
-            capacity=self.spec.evaluation.capacity,
+            capacity=measured.capacity,
             level=measured.level,
             strata=strata(scores.table),
             make_up=visits.visit_list.make_up(),
@@ -365,7 +368,7 @@ class Project:
     def _seal(self, as_of: dt.date, scores: Scores, store_fingerprint: str) -> None:
         """Manifest of a run: every file with its checksum, and what it was made from."""
         folder = self.output_folder(as_of)
-        files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json")
+        files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json" and not p.name.startswith("."))
         content: dict[str, Any] = {
             "schema": 1,
             "as_of": as_of.isoformat(),

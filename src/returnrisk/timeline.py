@@ -161,11 +161,15 @@ def settlement_days(as_of: dt.date, *, horizon_months: int, settlement: Settleme
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Days for fitting, calibrating and testing, in this order of time, each a tuple of `as_of` days."""
+    """Days for fitting, calibrating and testing, in this order of time, each a tuple of `as_of` days.
+
+    `refit` are all days whose outcome was known before the first test day: those of fit and calibration, and those between.
+    """
 
     fit: tuple[dt.date, ...]
     calibrate: tuple[dt.date, ...]
     test: tuple[dt.date, ...]
+    refit: tuple[dt.date, ...]
 
 
 def matured(day: dt.date, *, known_on: dt.date, horizon_months: int, delay_days: int) -> bool:
@@ -216,7 +220,8 @@ def temporal_split(
     usable = sorted(d for d in set(days) if closed(d, known_on))
     test = usable[-n_test:] if train_known_on is None else [d for d in usable if d > train_known_on]
     boundary = train_known_on or (test[0] if test else known_on)
-    calibrate = [d for d in usable if closed(d, boundary)][-n_calibrate:]
+    refit = [d for d in usable if closed(d, boundary)]
+    calibrate = refit[-n_calibrate:]
     fit = [d for d in usable if calibrate and closed(d, calibrate[0])]
     parts = {"fit": fit, "calibrate": calibrate, "test": test}
     if empty := [name for name, part in parts.items() if not part]:
@@ -225,4 +230,4 @@ def temporal_split(
             f"{known_on}, horizon {horizon_months} months, delay {delay_days} days. Give more history, a shorter horizon or "
             f"fewer calibration and test days."
         )
-    return Split(fit=tuple(fit), calibrate=tuple(calibrate), test=tuple(test))
+    return Split(fit=tuple(fit), calibrate=tuple(calibrate), test=tuple(test), refit=tuple(refit))

@@ -1,7 +1,7 @@
 """Training: labelled snapshots to a calibrated model with two baselines, each measured on the latest days.
 
     fit days → learner ──scores calibration days──> calibration curve
-    fit + calibration days → learner again (refit)  ──> + curve = the model; measured once on the test days
+    every day closed before the test → learner again (refit) ──> + curve = the model; measured once on the test days
 
 Labels for fitting and calibrating come from the view of the first test day: nothing learnt later enters. Test labels come from the
 view of the day the training happens on. Both baselines (income alone, logistic regression) go the same way over the same rows.
@@ -23,7 +23,7 @@ from returnrisk.features.snapshot import Snapshot
 from returnrisk.models import make_learner
 from returnrisk.outcomes import fall_labels
 from returnrisk.store.view import Store
-from returnrisk.timeline import Split, add_months, last_closed_month_end, month_end, temporal_split
+from returnrisk.timeline import Split, add_months, last_closed_month_end, month_end, month_start, temporal_split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,6 +124,8 @@ def plan_split(
     days = candidate_days(
         first_day, known_on, step_months=spec.split.step_months, min_history_months=spec.split.min_history_months, delay_days=delay
     )
+    arrived = {m.as_py() for m in store.as_of(known_on).delivered("income").select("month_on").distinct().to_pyarrow()["month_on"]}
+    days = [d for d in days if month_start(last_closed_month_end(d, delay_days=delay)) in arrived]
     if test_from is not None and train_known_on is None:
         raise ConfigError("test_from is given without train_known_on: say by which day training outcomes must have closed")
     if test_from is not None and train_known_on is not None:
@@ -165,7 +167,7 @@ def labelled_rows(
     return pd.concat(parts, ignore_index=True), pd.concat(counts, ignore_index=True)
 
 
-def train(
+def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a caller must be able to make)
     store: Store,
     spec: ModelSpec,
     *,
@@ -174,6 +176,7 @@ def train(
     snapshots: SnapshotMaker,
     seed: int = 0,
     train_known_on: dt.date | None = None,
+    per_township: int | None = None,
     progress: Progress | None = None,
 ) -> Training:
     """Fit, calibrate and test the model of `spec` and its two baselines.
@@ -188,6 +191,9 @@ def train(
         Gives the snapshot of a day (cached or not).
     train_known_on
         Day whose view gives the labels for fitting and calibrating; default the first test day.
+    per_township
+        Places of the real list per township: precision and recall are then taken at the list's share of households at risk, not
+        at the specification's.
 
     Raises
     ------
@@ -198,7 +204,8 @@ def train(
 
     report = progress or (lambda *_: None)
     parts, counts = {}, []
-    stages = (("fit", split.fit), ("calibrate", split.calibrate), ("test", split.test))
+    again = split.refit if spec.calibration.refit else split.fit
+    stages = (("fit", split.fit), ("calibrate", split.calibrate), ("refit", again), ("test", split.test))
     for i, (name, days) in enumerate(stages):
         report("label", i, len(stages))
         day = known_on if name == "test" else (train_known_on or split.test[0])
@@ -209,13 +216,13 @@ def train(
     scores = {}
     for i, name in enumerate(SCORES):
         report("fit", i, len(SCORES))
-        scores[name] = _fit_score(name, spec, features, parts["fit"], parts["calibrate"], seed=seed)
+        scores[name] = _fit_score(name, spec, features, parts, seed=seed)
     report("evaluate", 0, 1)
     predictions = _predictions(scores, parts["test"], features)
     evaluation = evaluate(
         predictions,
         score_columns={name: f"p_{name}" for name in SCORES},
-        capacity=spec.evaluation.capacity,
+        capacity=list_share(parts["test"], per_township) if per_township else spec.evaluation.capacity,
         within="as_of",
         n_bootstrap=spec.evaluation.n_bootstrap,
         seed=spec.evaluation.seed,
@@ -232,6 +239,15 @@ def train(
     )
 
 
+def list_share(rows: pd.DataFrame, per_township: int) -> float:
+    """Share of the households at risk on a day that a list with so many places per township holds; county-wide, at most 1.
+
+    `rows` are household-days with as_of and township_code.
+    """
+    per_day = len(rows) / rows["as_of"].nunique()
+    return min(1.0, per_township * rows["township_code"].nunique() / per_day)
+
+
 def _refuse_few_events(y: pd.Series, part: str) -> None:
     events = int(y.sum())
     if min(events, len(y) - events) < MINIMUM_EVENTS:
@@ -242,10 +258,8 @@ def _refuse_few_events(y: pd.Series, part: str) -> None:
 
 
 def _fit_score(
-    name: str, spec: ModelSpec, features: tuple[Feature, ...], fit: pd.DataFrame, calibrate: pd.DataFrame, *, seed: int
+    name: str, spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str, pd.DataFrame], *, seed: int
 ) -> ScoredLearner:
-    import pandas as pd
-
     names = [f.name for f in features]
     wanted = _learner_spec(name, spec, seed)
 
@@ -254,19 +268,16 @@ def _fit_score(
         learner = make_learner(wanted.name, feature_names=names, monotone=monotone, params=wanted.params)
         return learner.fit(rows[names].to_numpy("float64"), rows["y"].to_numpy())
 
-    learner = learn(fit)
-    held_out = learner.decision_function(calibrate[names].to_numpy("float64"))
-    calibration = fit_calibration(spec.calibration.method, held_out, calibrate["y"].to_numpy())
-    if spec.calibration.refit:
-        learner = learn(pd.concat([fit, calibrate], ignore_index=True))
-    return ScoredLearner(learner=learner, calibration=calibration)
+    held_out = learn(parts["fit"]).decision_function(parts["calibrate"][names].to_numpy("float64"))
+    calibration = fit_calibration(spec.calibration.method, held_out, parts["calibrate"]["y"].to_numpy())
+    return ScoredLearner(learner=learn(parts["refit"]), calibration=calibration)
 
 
 def _learner_spec(name: str, spec: ModelSpec, seed: int) -> LearnerSpec:
     if name == "income":
         return LearnerSpec("income_only", {"column": INCOME_FEATURE})
     if name == "logistic":
-        return LearnerSpec("logistic", {})
+        return LearnerSpec("logistic", {"C": 0.05})
     seeded = {**spec.learner.params, "seed": seed} if spec.learner.name == "lightgbm" else dict(spec.learner.params)
     return LearnerSpec(spec.learner.name, seeded)
 

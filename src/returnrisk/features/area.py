@@ -69,7 +69,7 @@ def build(context: Context) -> Any:
     )
     t = t.left_join(flags, "village_code")
     # the date a statement about neighbours rests on is the last day of the window it looks at
-    t = t.mutate(on_neighbours=ibis.literal(add_months(context.view.last_closed_on("income"), -3)))
+    t = t.mutate(on_neighbours=ibis.literal(add_months(context.ending_on, -3)))
     return t.select("household_id", "on_village", "on_neighbours", *[f.name for f in FEATURES])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable
@@ -67,6 +68,8 @@ class Context:
         What was known on the day.
     spec
         Account, window and line rule.
+    ending_on
+        Last day of the account's latest window.
     path
         The account now and at earlier settlement days (`outcomes.account_path`).
     now
@@ -79,6 +82,7 @@ class Context:
 
     view: View
     spec: OutcomeSpec
+    ending_on: dt.date
     path: ir.Table
     now: ir.Table
     homes: ir.Table

@@ -97,7 +97,7 @@ def _levels(context: Context) -> ir.Table:
     """From the account's path: one row per household with a latest window."""
     p = context.path
     p = p.mutate(ratio=divide(p.net_head_cny_year, p.line_cny_year))
-    scale = divide(p.months_delivered * p.n_members, p.line_cny_year * 0 + 12) * p.line_cny_year.cast("float64")
+    scale = p.months_delivered * p.n_members * p.line_cny_year.cast("float64") / 12
     p = p.mutate(log_ratio=log_ratio(p.ratio), line_months=where(p.computable, scale), line_heads=p.n_members * p.line_cny_year)
     p = p.mutate(**{f"{s}_ratio": divide(p[f"net_{s}_cny"], p.line_months) for s in ("operating", "wage", "property", "transfer")})
 
@@ -114,8 +114,8 @@ def _levels(context: Context) -> ir.Table:
         months_delivered=at(0, "months_delivered"),
         income_line_ratio=at(0, "ratio"),
         income_log_ratio=at(0, "log_ratio"),
-        income_prior_mean=p.log_ratio.mean(where=earlier),
-        income_mean_log_ratio=p.log_ratio.mean(where=earlier | (p.lag_months == 0)),
+        income_prior_mean=p.log_ratio.mean(where=earlier).round(9),
+        income_mean_log_ratio=p.log_ratio.mean(where=earlier | (p.lag_months == 0)).round(9),
         income_prior_min=p.log_ratio.min(where=earlier),
         n_prior_below_line=p.below.cast("int64").sum(where=earlier),
         n_prior_settlements=p.log_ratio.count(where=earlier),
@@ -128,7 +128,7 @@ def _levels(context: Context) -> ir.Table:
 
 def _items(context: Context) -> ir.Table:
     """From the items of the latest window: one row per household with any income row."""
-    now = context.view.last_closed_on("income")
+    now = context.ending_on
     rows = window_income(context.view, window_frame([now], window=context.spec.window))
     by_item = rows.group_by("household_id", "source", "item").agg(
         net_cny=rows.net_cny.sum(),
@@ -183,7 +183,7 @@ def _recent(context: Context) -> ir.Table:
 
     A quarter counts where its three months were delivered and the household had members; without income it is then zero.
     """
-    now = context.view.last_closed_on("income")
+    now = context.ending_on
     quarter = window_frame([now, add_months(now, -12)], window=Window("trailing", 3))
     rows = window_income(context.view, quarter)
     sums = rows.group_by("household_id", "ending_on").agg(

@@ -17,7 +17,7 @@ from returnrisk.errors import NotEnoughDataError
 from returnrisk.features.catalogue import Context, Feature
 from returnrisk.features.families import FAMILIES, catalogue
 from returnrisk.features.people import living_members
-from returnrisk.outcomes import account_path, strata
+from returnrisk.outcomes import account_end, account_path, strata
 from returnrisk.store.view import View
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def _context(view: View, spec: OutcomeSpec) -> Context:
     return Context(
         view=view,
         spec=spec,
+        ending_on=account_end(view, spec=spec),
         path=path,
         now=kept("now", path.filter(path.lag_months == 0)),
         homes=kept("homes", people.mutate(township_code=people.village_code // 1000)),

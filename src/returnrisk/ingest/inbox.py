@@ -226,8 +226,8 @@ def _account(
             text = {
                 "code": "ING018",
                 "field": "",
-                "text_zh": "单元格数与表头不符",
-                "text_en": "another number of cells than the header",
+                "text_zh": "单元格数与表头不符，或引号使多行并入一格",
+                "text_en": "another number of cells than the header, or lines joined by a stray quotation mark",
             }
             place_ = {"file": sheet.raw.file, "sheet": sheet.raw.sheet, "row_number": number}
             quarantined.append({"table_name": contract.name, **place_, **text})

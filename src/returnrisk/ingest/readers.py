@@ -26,7 +26,8 @@ class RawSheet:
     """One sheet (a csv is one sheet) as text.
 
     `table` has one string column per header and `row_number`, the record's number in the file counting the header as 1.
-    `malformed_rows` are records with another number of cells than the header; they are not in `table`.
+    `malformed_rows` are records with another number of cells than the header, or with lines joined by a stray quotation mark; they
+    are not in `table`.
     """
 
     file: str
@@ -72,6 +73,10 @@ def _read_csv(path: Path) -> RawSheet:
     from pyarrow import csv
 
     text = _decode(path)
+    if text.count('"') % 2:
+        raise IngestError(
+            f"{path.name}: a quotation mark is never closed, so that lines would vanish into one cell; correct it and save again"
+        )
     header = [h.strip() for h in next(plain_csv.reader(io.StringIO(text, newline="")), [])]
     names = [f"c{i}" for i in range(len(header))]
     malformed: list[int] = []
@@ -89,12 +94,31 @@ def _read_csv(path: Path) -> RawSheet:
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
             ),
         )
-    except pa.ArrowInvalid as error:
+    except pa.ArrowInvalid:
         # the engine's own message quotes the offending row
-        raise IngestError(f"{path.name} cannot be read as csv: quotes or line ends are damaged; save it again") from error
+        raise IngestError(f"{path.name} cannot be read as csv: quotes or line ends are damaged; save it again") from None
     numbers = sorted(set(range(1, table.num_rows + len(malformed) + 1)) - set(malformed))[1:]
     kept, columns = _headed_columns(header, [table[name].slice(1) for name in names], where=path.name)
+    columns, numbers, swallowed = _without_joined_rows(columns, numbers)
+    malformed += swallowed
     return _sheet(path.name, "", pa.table(dict(zip(kept, columns, strict=True))), kept, numbers, tuple(malformed))
+
+
+def _without_joined_rows(columns: list[Any], numbers: list[int]) -> tuple[list[Any], list[int], list[int]]:
+    """Set aside records with a cell that holds a line break and a comma: a stray quotation mark has joined lines into it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    joined = pa.array([False] * len(numbers), pa.bool_())
+    for column in columns:
+        both = pc.and_(pc.match_substring(column, "\n"), pc.match_substring(column, ","))
+        joined = pc.or_(joined, pc.fill_null(both.combine_chunks() if hasattr(both, "combine_chunks") else both, fill_value=False))
+    bad = joined.to_pylist()
+    swallowed = [n for n, is_bad in zip(numbers, bad, strict=True) if is_bad]
+    if not swallowed:
+        return columns, numbers, []
+    keep = pc.invert(joined)
+    return [c.filter(keep) for c in columns], [n for n, is_bad in zip(numbers, bad, strict=True) if not is_bad], swallowed
 
 
 def _headed_columns(header: list[str], columns: list[Any], *, where: str) -> tuple[tuple[str, ...], list[Any]]:
@@ -147,6 +171,9 @@ def _restore_error_cells(path: Path, contents: dict[str, list[list[Any]]]) -> No
     import zipfile
 
     with zipfile.ZipFile(path) as package:
+        parts = set(package.namelist())
+        if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= parts:
+            return  # laid out otherwise than office programs do; the reader made sense of it, we have nothing to add
         book = package.read("xl/workbook.xml").decode()
         links = package.read("xl/_rels/workbook.xml.rels").decode()
         for tag in re.findall(r"<sheet [^>]*>", book):
@@ -154,7 +181,7 @@ def _restore_error_cells(path: Path, contents: dict[str, list[list[Any]]]) -> No
             target = link and re.search(rf'<Relationship [^>]*Id="{re.escape(link[1])}"[^>]*>', links)
             part = target and re.search(r'Target="/?(?:xl/)?([^"]*)"', target[0])
             rows = contents.get(html.unescape(name[1])) if name else None
-            if not part or rows is None:
+            if not part or rows is None or f"xl/{part[1]}" not in parts:
                 continue
             sheet = package.read(f"xl/{part[1]}").decode()
             for column, row, error in re.findall(r'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>.*?<v>([^<]*)</v>', sheet):

@@ -1,6 +1,6 @@
 """Text to typed values, as engine expressions, with the code a cell gets that cannot be read.
 
-ING010 a required cell is empty (said by CON001 after parsing) · ING011 not a number, date or yes/no · ING012 not in the code list ·
+ING011 not a number, date or yes/no · ING012 not in the code list ·
 ING014 identifier malformed or stored as a number.
 """
 

@@ -11,7 +11,9 @@ Grain of every file: one row per key and version. A version is known while `reco
 
 from __future__ import annotations
 
+import contextlib
 import json
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -134,10 +136,15 @@ def _write_table(folder: Path, table: ir.Table, contract: Contract, *, delay: in
     home = Path("restricted", contract.name) if contract.restricted else Path(contract.name)
     order = [*contract.key, "recorded_on"]
     rows = with_versions(table, contract).select(*contract.columns, *VERSION_COLUMNS).order_by(order)
-    fresh = write_atomically(folder / home / "new.parquet", lambda p: rows.to_parquet(p, compression="zstd"))
+    fresh = write_atomically(
+        folder / home / f"new-{secrets.token_hex(4)}.parquet", lambda p: rows.to_parquet(p, compression="zstd")
+    )
     digest = sha256_of(fresh)
     final = folder / home / f"{digest[:16]}.parquet"
     fresh.replace(final)
+    if contract.restricted:  # names and telephones: for the owner of the folder only (no effect on Windows)
+        final.chmod(0o600)
+        final.parent.chmod(0o700)
     import pyarrow.parquet as pq
 
     n_rows = pq.ParquetFile(final).metadata.num_rows
@@ -211,7 +218,8 @@ def _remove_unreferenced(folder: Path, manifest: Manifest, contracts: Mapping[st
     homes = [folder / name for name in contracts] + [folder / "restricted" / name for name in contracts]
     for file in (f for home in homes if home.is_dir() for f in home.glob("*.parquet")):
         if file not in keep:
-            file.unlink()
+            with contextlib.suppress(PermissionError):  # another program still reads it (Windows): the next run removes it
+                file.unlink()
     for home in (folder / "accounting").glob("*"):
         if home.is_dir() and home != folder / manifest.accounting:
             shutil.rmtree(home)

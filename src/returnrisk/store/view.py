@@ -7,6 +7,8 @@ what an earlier day saw; a future date inside a recorded row (a due date) is vis
 from __future__ import annotations
 
 import datetime as dt
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from returnrisk.contracts import Contract, load_contracts
 from returnrisk.errors import StoreError, UnknownNameError
 from returnrisk.store.tables import Manifest, read_manifest, verify_files
-from returnrisk.timeline import last_closed_month_end
+from returnrisk.timeline import add_months, last_closed_month_end, month_end
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -32,6 +34,10 @@ def connect(*, memory_limit: str | None = None, threads: int | None = None) -> A
         options["threads"] = threads
     con = ibis.duckdb.connect(**options)
     con.raw_sql("SET enable_progress_bar = false")
+    # offline; and what does not fit into memory is never written beside whatever folder the user happens to be in
+    con.raw_sql("SET autoinstall_known_extensions = false")
+    spill = Path(tempfile.gettempdir(), f"returnrisk-spill-{os.getpid()}").as_posix()
+    con.raw_sql(f"SET temp_directory = '{spill}'")
     return con
 
 
@@ -73,6 +79,7 @@ class View:
     store: Store
     day: dt.date
     _seen: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _days: dict[tuple[str, str], dt.date] = field(default_factory=dict, repr=False, compare=False)
 
     def table(self, name: str) -> ir.Table:
         """Canonical table `name` as known on the day: contract columns, one version per key.
@@ -100,15 +107,29 @@ class View:
         return self._seen[name]
 
     def delivered(self, table: str) -> ir.Table:
-        """Calendar months of `table` that had arrived by the day: township_code, month_on (first day), once however often it came.
+        """Calendar months of `table` that had arrived by the day: township_code, month_on (first day), period_start, period_end.
 
-        A file for several months stands for each of them (periods of up to twelve months).
+        One row per month of a delivered period (of up to twelve months); a month that came in two files has two.
         """
         return self.derived(f"delivered_{table}", lambda: _calendar(self.table("delivery"), table))
 
     def last_closed_on(self, table: str) -> dt.date:
-        """Latest month end whose records of `table` were due by the day."""
-        return last_closed_month_end(self.day, delay_days=self.store.delay_days(table))
+        """Last day of the latest period of `table` whose reports were due by the day.
+
+        The latest month end the declared delay allows; where offices report by the quarter, the end of the latest delivered period
+        not more than a quarter before it.
+        """
+        import ibis
+
+        due = last_closed_month_end(self.day, delay_days=self.store.delay_days(table))
+        if ("closed", table) not in self._days:
+            files = self.table("delivery")
+            inside = (files.table_name == table) & (files.period_end <= ibis.literal(due))
+            found = (
+                files.filter(inside & (files.period_end > ibis.literal(add_months(due, -3)))).period_end.max().to_pyarrow().as_py()
+            )
+            self._days["closed", table] = due if found is None else month_end(found)
+        return self._days["closed", table]
 
 
 def _calendar(delivery: ir.Table, table: str) -> ir.Table:
@@ -118,7 +139,10 @@ def _calendar(delivery: ir.Table, table: str) -> ir.Table:
     files = delivery.filter(delivery.table_name == table).cross_join(offsets)
     month_on = (files.period_start.truncate("M").cast("timestamp") + files.k.as_interval("M")).date()
     return (
-        files.mutate(month_on=month_on).filter(lambda t: t.month_on <= t.period_end).select("township_code", "month_on").distinct()
+        files.mutate(month_on=month_on)
+        .filter(lambda t: t.month_on <= t.period_end)
+        .select("township_code", "month_on", "period_start", "period_end")
+        .distinct()
     )
 
 
