@@ -298,8 +298,6 @@ def test_a_period_that_crosses_the_windows_edge_is_left_out():
     assert account.loc[NOTHING, "net_cny"] == 20
 
 
-
-
 def test_no_window_is_refused(view: View):
     with pytest.raises(NotEnoughDataError, match="no window"):
         register_net(view, ends=[], window=YEAR, min_months=12)

@@ -146,7 +146,7 @@ def _train(
     store: Store, spec: ModelSpec, *, known_on: dt.date, until: dt.date, start: dt.date, seed: int, progress: Progress
 ) -> Training:
     split = plan_split(store, spec, known_on=known_on, train_known_on=until, test_from=start)
-    days = [*split.fit, *split.calibrate, *split.test]
+    days = sorted({*split.refit, *split.fit, *split.calibrate, *split.test})
     snapshots = {}
     for i, day in enumerate(days):
         progress(f"snapshot {spec.name}", i, len(days))
