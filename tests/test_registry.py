@@ -508,7 +508,7 @@ def test_an_empty_catalogue_answers_and_creates_nothing(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "location", ["/home/x/models", "C:\\models\\x", "..\\x", "a/../../x", "file:///x", "", "\\\\server\\share"]
+    "location", ["/x/models", "C:\\models\\x", "..\\x", "a/../../x", "file:///x", "", "\\\\server\\share"]
 )
 def test_an_absolute_bundle_location_is_refused(tmp_path: Path, bundle: Bundle, location: str):
     with pytest.raises(RegistryError, match="expected a folder relative to the project"):
