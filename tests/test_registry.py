@@ -507,9 +507,7 @@ def test_an_empty_catalogue_answers_and_creates_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "location", ["/x/models", "C:\\models\\x", "..\\x", "a/../../x", "file:///x", "", "\\\\server\\share"]
-)
+@pytest.mark.parametrize("location", ["/x/models", "C:\\models\\x", "..\\x", "a/../../x", "file:///x", "", "\\\\server\\share"])
 def test_an_absolute_bundle_location_is_refused(tmp_path: Path, bundle: Bundle, location: str):
     with pytest.raises(RegistryError, match="expected a folder relative to the project"):
         log(Catalogue(tmp_path / "mlruns"), bundle, bundle_location=location)
