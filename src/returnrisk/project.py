@@ -31,7 +31,7 @@ from returnrisk.store.view import Store, View, open_store
 if TYPE_CHECKING:
     import pandas as pd
 
-    from returnrisk.evaluation import Evaluation
+    from returnrisk.accuracy import Accuracy
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
@@ -52,7 +52,7 @@ class TrainResult:
 
     def frame(self) -> pd.DataFrame:
         """Metrics on the test days, one row per score."""
-        return self.training.evaluation.wide()
+        return self.training.accuracy.overall.wide()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,30 +237,29 @@ class Project:
             )
         return version, bundle
 
-    def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None) -> Evaluation:
+    def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None) -> Accuracy:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`."""
-        from returnrisk.evaluation import evaluate
+        from returnrisk.accuracy import measure_accuracy, predict
         from returnrisk.registry.serving import BundleScorer
-        from returnrisk.training import SCORES, labelled_rows, list_share
+        from returnrisk.training import labelled_rows
 
         _, bundle = self.model(which)
         store = self.store()
+
+        def snapshots(day: dt.date) -> Snapshot:
+            return self.snapshot(day, store=store)
+
         days = [dt.date.fromisoformat(d) for d in bundle.card["periods"]["test"]]
         known_on = as_of or dt.date.fromisoformat(bundle.card["known_on"])
-        rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=lambda d: self.snapshot(d, store=store))
+        rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=snapshots)
         scorer = BundleScorer(bundle)
-        risks = {f"p_{name}": scorer.risk(rows, learner=name) for name in SCORES}
-        capacity = list_share(rows, self.config.visits.per_township)
-        rows = rows[["household_id", "as_of", "village_code", "y"]].assign(**risks)
-        settings = self.spec.evaluation
-        return evaluate(
+        predictions = predict(
             rows,
-            score_columns={name: f"p_{name}" for name in SCORES},
-            capacity=capacity,
-            within="as_of",
-            n_bootstrap=settings.n_bootstrap,
-            seed=settings.seed,
+            risk=lambda frame, name: scorer.risk(frame, learner=name),
+            snapshots=snapshots,
+            per_township=self.config.visits.per_township,
         )
+        return measure_accuracy(predictions, self.spec.evaluation)
 
     def score(self, *, as_of: dt.date, which: str | int = "champion") -> Scores:
         """Risks and reasons of every household on a day; written to `outputs/<day>/`."""
@@ -320,7 +319,8 @@ class Project:
 
         self.progress("report", 0, 1)
         _, bundle = self.model(which)
-        measured = self.evaluate(which=which)
+        accuracy = self.evaluate(which=which)
+        measured, apart = accuracy.overall, accuracy.frame()
         test = bundle.card["periods"]["test"]
         content = ReportContent(
             as_of=scores.as_of,
@@ -336,6 +336,7 @@ class Project:
             make_up=visits.visit_list.make_up(),
             coverage=coverage(self.store().as_of(scores.as_of)),
             metrics=measured.frame(),
+            populations=apart[apart["population"] != "all"],
             differences=measured.differences("income"),
             calibration_curve=measured.calibration_curve,
             lift_curve=measured.lift_curve,

@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.errors import RegistryError, UnknownNameError
-from returnrisk.registry.lock import exclusive
 from returnrisk.registry.mlflow_home import EXPERIMENT, open_client, quiet_mlflow, sqlite_uri
+from returnrisk.store.lock import exclusive
 
 if TYPE_CHECKING:
     import pandas as pd
