@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from returnrisk.simulate.month import Month, has_job
+from returnrisk.simulate.month import Month, has_job, severe
 from returnrisk.simulate.population import draw_disability_grade
 from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Programme, Shock, Work, uniform_days
 
@@ -51,7 +51,7 @@ def _recover(month: Month) -> None:
     age = month.ages()
     disabled = ending & (persons.disability == 0) & month.chance(p.p_disabled_after_serious, len(age))
     _disable(month, disabled & persons.present)
-    back = ending & (age >= 18) & ~persons.in_school & persons.present & ~np.isin(persons.disability, (1, 2))
+    back = ending & (age >= 18) & ~persons.in_school & persons.present & ~severe(persons.disability)
     searches = back & (age < 60) & month.chance(p.p_back_to_work, len(age))
     persons.work[searches] = Work.UNEMPLOYED
     persons.work[back & ~searches & (age < 72)] = Work.FARMING
@@ -98,7 +98,7 @@ def _disabilities(month: Month) -> None:
 def _disable(month: Month, who: Bools) -> None:
     persons = month.state.persons
     persons.disability[who] = draw_disability_grade(month.rng, month.parameters, int(who.sum()))
-    stops = who & np.isin(persons.disability, (1, 2))
+    stops = who & severe(persons.disability)
     persons.work[stops] = Work.INACTIVE
     persons.away[stops] = False
     month.hit(Shock.DISABILITY, persons.household[who])

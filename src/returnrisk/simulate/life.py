@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from returnrisk.simulate.month import Month
+from returnrisk.simulate.month import Month, severe
 from returnrisk.simulate.population import CHILD, GRANDCHILD, HEAD, OTHER, PARENT, SPOUSE, draw_education, new_persons
 from returnrisk.simulate.state import Bools, Ints, Shock, Work
 
@@ -104,7 +104,7 @@ def _new_school_year(month: Month) -> None:
     persons, p, age = month.state.persons, month.parameters.member, month.ages()
     was = persons.in_school.copy()
     draw = month.rng.random(len(age))
-    able = persons.present & ~np.isin(persons.disability, (1, 2))
+    able = persons.present & ~severe(persons.disability)
     goes_on = np.select(
         [age < 6, age < 16, age == 16, age < 19, age == 19, age < 23],
         [False, True, draw < p.p_school_16_18, True, draw < p.p_school_19_22, True],

@@ -32,6 +32,8 @@ class Month:
     rng: np.random.Generator
     shocks: Bools
     relief: Floats
+    known_ages: Ints | None = None
+    known_capacity: Ints | None = None
 
     @classmethod
     def of(cls, state: CountyState, rng: np.random.Generator, parameters: Parameters) -> Month:
@@ -72,7 +74,13 @@ class Month:
 
     def ages(self) -> Ints:
         """Age of every person at the first day of the month."""
-        return ages(self.state.persons.born_day, self.state.month)
+        born, known = self.state.persons.born_day, self.known_ages
+        if known is None:
+            known = ages(born, self.state.month)
+        elif len(known) < len(born):  # somebody came
+            known = np.concatenate([known, ages(born[len(known) :], self.state.month)])
+        self.known_ages = known
+        return known
 
     def chance(self, probability: Floats | float, size: int | None = None) -> Bools:
         """Which of them happen, independently."""
@@ -126,8 +134,18 @@ def has_job(work: Ints) -> Bools:
 
 
 def labour_capacity(month: Month) -> Ints:
-    """0 none, 1 weak, 2 full for every person, from age, school, illness and disability."""
+    """0 none, 1 weak, 2 full for every person, from age, school, illness and disability.
+
+    Computed anew while `month.known_capacity` is None; `step` keeps it once school and health of the month are settled.
+    """
+    if month.known_capacity is not None:
+        return month.known_capacity
     persons, age = month.state.persons, month.ages()
-    none = (age < 16) | (age >= 76) | persons.in_school | (persons.ill_left > 0) | np.isin(persons.disability, (1, 2))
+    none = (age < 16) | (age >= 76) | persons.in_school | (persons.ill_left > 0) | severe(persons.disability)
     weak = (age >= 62) | (persons.disability > 0) | (persons.chronic & (age >= 50))
-    return np.select([none, weak], [0, 1], 2)
+    return np.where(none, 0, 2 - weak)
+
+
+def severe(disability: Ints) -> Bools:
+    """Grade 1 or 2."""
+    return np.asarray((disability == 1) | (disability == 2))

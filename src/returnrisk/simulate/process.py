@@ -10,7 +10,7 @@ import numpy as np
 from returnrisk.simulate.earnings import earn
 from returnrisk.simulate.health import fall_ill
 from returnrisk.simulate.life import live
-from returnrisk.simulate.month import Month
+from returnrisk.simulate.month import Month, labour_capacity
 from returnrisk.simulate.parameters import Parameters
 from returnrisk.simulate.programmes import entitle
 from returnrisk.simulate.records import MonthRecords, Photograph, deliveries, file_ledger, month_truth, photograph
@@ -56,6 +56,7 @@ def step(state: CountyState, rng: np.random.Generator, parameters: Parameters, *
     strike(month)
     live(month)
     claims = fall_ill(month)
+    month.known_capacity = labour_capacity(month)
     change_jobs(month)
     entitle(month, deciding=deciding)
     support = help_out(month) if deciding else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from returnrisk.simulate.month import Month, has_job
+from returnrisk.simulate.month import Month, has_job, severe
 from returnrisk.simulate.state import Floats, Measure, Programme, Shock
 
 
@@ -23,8 +23,7 @@ def _by_rule(month: Month) -> None:
     low_income = households.ex_poor | (households.subsidies[:, Programme.DIBAO] > 0) | households.monitored
     living = month.per_household(persons.disability > 0) * p.disability_living_month
     households.subsidies[:, Programme.DISABILITY_LIVING] = living * low_income
-    severe = np.isin(persons.disability, (1, 2))
-    households.subsidies[:, Programme.DISABILITY_CARE] = month.per_household(severe) * p.disability_care_month
+    households.subsidies[:, Programme.DISABILITY_CARE] = month.per_household(severe(persons.disability)) * p.disability_care_month
     households.subsidies[:, Programme.FARM_SUPPORT] = np.round(households.land_mu * p.farm_support_mu_year / 12, 2)
     if month.calendar == 10:  # settled once a year, paid in December
         migrants = month.per_household(has_job(persons.work) & persons.away)

@@ -356,7 +356,7 @@ def as_date(day: int) -> dt.date:
 
 def ages(born_day: Ints, month: int) -> Ints:
     """Completed years at the first day of a month."""
-    return ((first_day(month) - born_day) // 365.2425).astype(np.int64)
+    return np.floor((first_day(month) - born_day) / 365.2425).astype(np.int64)
 
 
 def uniform_days(rng: np.random.Generator, bounds: tuple[int, ...], size: int) -> Ints:

@@ -72,7 +72,7 @@ def _find(month: Month) -> None:
     ease = ease * _help_factor(month) * np.where(special[persons.household], p.grower_job_factor, 1.0)
     searching = able & (persons.work == Work.UNEMPLOYED)
     farming = able & (persons.work == Work.FARMING) & (age < 60)
-    earning = persons.present & (has_job(persons.work) | np.isin(persons.work, (Work.POST, Work.SELF)))
+    earning = persons.present & (has_job(persons.work) | (persons.work == Work.POST) | (persons.work == Work.SELF))
     pressed = (month.per_household(earning) == 0) | month.in_need()
     need = np.where(pressed, p.need_factor, 1.0)[persons.household]
     hazard = np.where(searching, p.job_again_month, 0.0) + np.where(farming, p.farmer_takes_job_month * need, 0.0)
