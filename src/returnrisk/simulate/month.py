@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from returnrisk.simulate.state import (
     CountyState,
     Floats,
     Ints,
+    Item,
     Shock,
     Work,
     ages,
@@ -32,14 +34,18 @@ class Month:
     rng: np.random.Generator
     shocks: Bools
     relief: Floats
+    ledger: Floats
     known_ages: Ints | None = None
     known_capacity: Ints | None = None
+    known_members: Ints | None = None
+    known_net_year: Floats | None = None
 
     @classmethod
     def of(cls, state: CountyState, rng: np.random.Generator, parameters: Parameters) -> Month:
         """The month that `state` is about to live through."""
         n = state.n_households
-        return cls(state=state, parameters=parameters, rng=rng, shocks=np.zeros((n, len(Shock)), dtype=bool), relief=np.zeros(n))
+        shocks, ledger = np.zeros((len(Shock), n), dtype=bool).T, np.zeros((len(Item), n)).T  # columns in one piece
+        return cls(state=state, parameters=parameters, rng=rng, shocks=shocks, relief=np.zeros(n), ledger=ledger)
 
     @property
     def calendar(self) -> int:
@@ -87,22 +93,60 @@ class Month:
         n = len(probability) if isinstance(probability, np.ndarray) else size
         return np.asarray(self.rng.random(n) < probability)
 
+    def drawn(self, size: int, bound: float) -> Ints:
+        """Places among `size`, in order, each picked with the same probability: costs what is picked, not what is there.
+
+        For rare events: draw with a bound on the hazard, then keep some with `thinned`, looking at those picked only.
+        """
+        if bound > 0.25:
+            return np.flatnonzero(self.rng.random(size) < bound)
+        expected = size * bound
+        if expected <= 0:
+            return np.empty(0, dtype=np.int64)
+        places = np.cumsum(self.rng.geometric(bound, int(expected + 6 * math.sqrt(expected) + 10))) - 1
+        while places[-1] < size:
+            places = np.concatenate([places, places[-1] + np.cumsum(self.rng.geometric(bound, 10))])
+        return np.asarray(places[: np.searchsorted(places, size)])
+
+    def thinned(self, who: Ints, probability: Floats | float) -> Ints:
+        """Those of `who` to whom it happens, independently."""
+        return who[self.rng.random(len(who)) < probability]
+
     def between(self, bounds: tuple[float, ...], n: int) -> Floats:
         """`n` uniform numbers between two bounds."""
         return self.rng.uniform(bounds[0], bounds[1], n)
 
     def per_household(self, weights: Floats | Bools) -> Floats:
-        """Sum over the present members of every household."""
+        """Sum over the present members of every household; of a mask, how many."""
         persons = self.state.persons
+        if weights.dtype == np.bool_:
+            return self.counted(np.flatnonzero(np.logical_and(weights, persons.present))).astype(np.float64)
         return np.bincount(persons.household, weights * persons.present, self.state.n_households).astype(np.float64)
 
+    def counted(self, persons: Ints) -> Ints:
+        """How many of these persons (indices) every household has."""
+        return np.bincount(self.state.persons.household[persons], minlength=self.state.n_households)
+
     def members(self) -> Ints:
-        """Present members of every household."""
-        return self.per_household(np.ones(len(self.state.persons.household))).astype(np.int64)
+        """Present members of every household; kept until `known_members` is forgotten, which who comes or goes must see to."""
+        if self.known_members is None:
+            self.known_members = self.counted(np.flatnonzero(self.state.persons.present))
+        return self.known_members
+
+    def net_year(self) -> Floats:
+        """Net income of the last twelve months, CNY; kept until the month itself is in it."""
+        if self.known_net_year is None:
+            self.known_net_year = self.state.households.net12.sum(axis=1)
+        return self.known_net_year
 
     def income_per_head(self) -> Floats:
         """Net income of the last twelve months a head, CNY."""
-        return np.asarray(self.state.households.net12.sum(axis=1) / self.members())
+        return self.net_year() / self.members()
+
+    def by_household(self, of_county: Floats) -> Floats:
+        """What whole counties share, as every household has it."""
+        villages = self.state.villages
+        return np.asarray(of_county[villages.county][self.state.households.village])
 
     def in_need(self) -> Bools:
         """Households so near the line that they look for more."""
