@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from returnrisk.simulate.month import Month, has_job, labour_capacity
-from returnrisk.simulate.state import Floats, Item, Measure, Programme, Shock, Work
+from returnrisk.simulate.projects import dividends
+from returnrisk.simulate.state import Floats, Item, Market, Measure, Programme, Shock, Work
 
 
 def earn(month: Month) -> Floats:
@@ -76,7 +77,9 @@ def _farm(month: Month, ledger: Floats) -> None:
     kept = households.harvest_kept * (1 - villages.crop_damage[households.village]) * (1 - np.minimum(flood * prone, 1.0))
     level = month.price * np.exp(0.5 * households.ability + households.noise[:, 0])
     normal = used * p.crop_gross_mu_year * np.where(households.grower, p.grower_value_factor, 1.0) * level
-    ledger[:, Item.CROPS] = normal * np.where(households.grower, p.grower_season[m], p.crop_season[m]) * kept * _noisy(month, n)
+    crop_price, cash_price = (month.by_household(np.exp(month.state.market[:, k])) for k in (Market.CROPS, Market.CASH_CROP))
+    season = np.where(households.grower, p.grower_season[m] * cash_price, p.crop_season[m] * crop_price)
+    ledger[:, Item.CROPS] = normal * season * kept * _noisy(month, n)
     ledger[:, Item.CROPS_COST] = normal * p.crop_cost_share * p.crop_cost_season[m]
     keeps = households.herd & (hands >= 0.3)
     stock = 1 - villages.herd_damage[households.village]
@@ -97,6 +100,8 @@ def _farm(month: Month, ledger: Floats) -> None:
             households.land_mu - used >= 1, (households.land_mu - used) * p.rent_mu_year * month.price, 0.0
         )
     _industry_measure(month, ledger)
+    ledger[:, Item.CROPS] += month.payout[:, 0]  # insurers pay for what was lost
+    ledger[:, Item.LIVESTOCK] += month.payout[:, 1]
 
 
 def _industry_measure(month: Month, ledger: Floats) -> None:
@@ -125,14 +130,14 @@ def _property(month: Month, ledger: Floats) -> None:
     households, p = month.state.households, month.parameters.farm
     if month.calendar == 0:
         share = np.where(households.ex_poor, 1.0, p.dividend_general_factor)
-        ledger[:, Item.DIVIDEND] = share * p.dividend_head_year * month.members() * month.price
+        ledger[:, Item.DIVIDEND] = share * p.dividend_head_year * month.members() * month.price + dividends(month)
 
 
 def _transfers(month: Month, ledger: Floats) -> None:
     households, p, n = month.state.households, month.parameters.transfer, month.state.n_households
     ends = households.remittance & month.chance(p.remittance_ends_month, n)
     need = month.in_need()
-    starts = ~households.remittance & month.chance(p.remittance_starts_month * np.where(need, p.remittance_need_factor, 1.0))
+    starts = ~households.remittance & month.alive() & month.chance(p.remittance_starts_month * np.where(need, p.remittance_need_factor, 1.0))
     households.remittance[:] = (households.remittance & ~ends) | starts
     month.hit(Shock.REMITTANCE_LOST, ends)
     who = np.flatnonzero(households.remittance)

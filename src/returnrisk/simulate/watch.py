@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from returnrisk.simulate.groups import seen_factor
 from returnrisk.simulate.month import Month, labour_capacity
-from returnrisk.simulate.programmes import noticed_less
+from returnrisk.simulate.quota import within_quota
 from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Shock, Work
 
 UNSTABLE, MARGINAL, SUDDEN = range(3)
@@ -55,11 +56,11 @@ def recently_hit(month: Month) -> Bools:
 
 def identify(month: Month) -> MonitoringRows:
     """New monitored households of the month, and those whose risk is closed."""
+    if month.calendar == 0:
+        month.state.identified[:] = 0
     new = _identified(month)
     closed = _closed(month)
     households = month.state.households
-    if month.calendar == 0:
-        month.state.identified[:] = 0
     month.state.identified += np.bincount(
         month.state.villages.township[households.village[new]], minlength=len(month.state.identified)
     )
@@ -96,21 +97,22 @@ def _identified(month: Month) -> Ints:
         [p.p_below_line_month, p.p_near_and_shock_month, p.p_sudden_month],
         p.p_other_month,
     )
-    chance = chance * np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
+    chance = chance * seen_factor(month)
     chance = chance * np.where(households.ex_poor, p.ex_poor_factor, 1.0)
-    township = month.state.villages.township[households.village]
-    quota = p.quota_year * np.bincount(township, minlength=len(month.state.identified))
-    over = (month.state.identified >= quota)[township] & (month.calendar > 0)
-    return np.flatnonzero(~households.monitored & month.chance(chance * np.where(over, p.over_quota_factor, 1.0)))
+    may = ~households.monitored & month.alive()
+    found = np.flatnonzero(may & month.chance(chance))
+    return within_quota(month, found, np.flatnonzero(may)) if month.parameters.traps.quota_binding else found
 
 
 def _closed(month: Month) -> Ints:
     """Stable above the line for long enough, and never a household without labour."""
     households, p = month.state.households, month.parameters.monitoring
+    stays = households.monitored & month.alive()
     long = month.first_day - households.monitored_day > 30 * p.stable_months
     stable = month.income_per_head() >= p.stable_above * month.line
-    closing = month.thinned(np.flatnonzero(households.monitored & long & stable & ~recently_hit(month)), p.p_exit_month)
-    return closing[_labour_of(month, closing)]
+    closing = month.thinned(np.flatnonzero(stays & long & stable & ~recently_hit(month)), p.p_exit_month)
+    ended = np.flatnonzero(households.monitored & ~month.alive())
+    return np.concatenate([closing[_labour_of(month, closing)], ended])
 
 
 def _labour_of(month: Month, households: Ints) -> Bools:
@@ -151,9 +153,10 @@ def _end(month: Month) -> Bools:
     households, persons = month.state.households, month.state.persons
     running = households.support_left > 0
     households.support_left -= running
-    fails = running[:, Measure.INDUSTRY] & month.chance(month.parameters.support.industry_fails_month, len(running))
+    fails = running[:, Measure.INDUSTRY] & month.project_failed[households.village]
     households.support_left[fails, Measure.INDUSTRY] = 0
     month.hit(Shock.BUSINESS_FAILED, fails)
+    households.support_left[~month.alive()] = 0
     ended = running & (households.support_left == 0)
     posted = np.flatnonzero(persons.work == Work.POST)
     persons.work[posted[ended[persons.household[posted], Measure.PUBLIC_POST]]] = Work.FARMING
@@ -169,8 +172,7 @@ def _start(month: Month, ended: Bools) -> Bools:
         [p.p_monitored_month, p.p_shock_month, p.p_low_ex_poor_month, p.p_low_general_month, p.p_ex_poor_month],
         0.0,
     )
-    seen = np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
-    offered = np.flatnonzero(month.chance(chance * seen))
+    offered = np.flatnonzero(month.chance(chance * seen_factor(month)) & month.alive())
     weights = _fitting(month, offered) * ((households.support_left[offered] == 0) & ~ended[offered])
     total = weights.sum(axis=1)
     draw = month.rng.random(len(total)) * total
