@@ -59,9 +59,12 @@ def tiled(state: CountyState, copies: int) -> CountyState:
         if name in sizes:  # an index: every copy points into itself
             shift = np.repeat(np.arange(copies) * sizes[name], len(array))
             return np.tile(array, copies) + shift
+        if array.dtype == np.int64:
+            array = array.astype(np.int32)  # days, months and codes; half the bytes to move
         if array.ndim == 1:
             return np.tile(array, copies)
-        return np.asfortranarray(np.tile(array, (copies, 1)))  # columns in one piece
+        together = np.tile(array, (copies, 1))
+        return np.asfortranarray(together) if array.dtype == np.float64 else together  # columns in one piece
 
     parts: dict[str, Any] = {}
     for field in dataclasses.fields(state):
