@@ -24,7 +24,7 @@ EXPENSE = {
 
 
 def file_expenses(note: Note) -> Sheet:
-    """This month's bills, in September the school year's tuition, in December the year's care."""
+    """Bills of the month, in September the school year's tuition, in December the year's care."""
     month, p, n = note.month, note.month.parameters.expense, note.month.state.n_households
     persons = month.state.persons
     bills = np.bincount(persons.household[note.claims.person], note.claims.out_of_pocket, n)

@@ -19,7 +19,6 @@ from returnrisk.simulate.process import step
 from returnrisk.simulate.state import CountyState, month_number
 from returnrisk.simulate.tables import canonical_tables
 
-
 OPENING = 1
 """Marks the random numbers of what is on file on the first day."""
 

@@ -107,7 +107,7 @@ def _why(month: Month, who: Ints) -> Ints:
 def open_visitors(start: Month) -> Sheet:
     """Everybody who goes to see households on the first day: grid workers, village teams, helpers, township staff."""
     place, village, role = _places(start)
-    return _visitors(start, place, village, role, since=_since(start, place, start.state.month // 12))
+    return _visitors(start, place, village, role, since=_since(start, place, (start.state.month - 1) // 12))
 
 
 def file_visitors(note: Note) -> Sheet:
@@ -118,7 +118,9 @@ def file_visitors(note: Note) -> Sheet:
     place, village, role = place[changes], village[changes], role[changes]
     was = _visitors(month, place, village, role, since=_since(month, place, year - 1))
     was |= {"valid_until": np.full(len(place), month.first_day - 1)}
-    return filing.stacked([was, _visitors(month, place, village, role, since=np.full(len(place), month.first_day))])
+    now = _visitors(month, place, village, role, since=np.full(len(place), month.first_day))
+    changed = filing.stacked([was, now])
+    return changed | {"recorded_on": changed["recorded_on"] + 5}
 
 
 def _places(month: Month) -> tuple[Ints, Ints, Ints]:

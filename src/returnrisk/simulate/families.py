@@ -56,7 +56,11 @@ def _found(month: Month, sons: Ints, wives: Ints, small: Ints) -> None:
     share = np.bincount(place[persons.household[leaving]], minlength=len(parents)) / month.members()[parents]
     young = households.take(parents)
     _without_decisions(young)
-    for mine, theirs in ((young.land_mu, households.land_mu), (young.net12, households.net12), (young.countable12, households.countable12)):
+    for mine, theirs in (
+        (young.land_mu, households.land_mu),
+        (young.net12, households.net12),
+        (young.countable12, households.countable12),
+    ):
         part = (share if mine.ndim == 1 else share[:, None]) * mine
         mine[:] = part
         theirs[parents] -= part
@@ -76,7 +80,15 @@ def _without_decisions(households: Households) -> None:
         getattr(households, name)[:] = 0
     for name in ("paid_out", "payout_due", "loan_cny", "overdue", "monitored"):
         getattr(households, name)[:] = 0
-    for name in ("shock_month", "monitored_day", "monitored_recorded", "support_recorded", "recorded", "identity_recorded", "loan_day"):
+    for name in (
+        "shock_month",
+        "monitored_day",
+        "monitored_recorded",
+        "support_recorded",
+        "recorded",
+        "identity_recorded",
+        "loan_day",
+    ):
         getattr(households, name)[:] = -1
     for name in ("link_recorded", "insurance_recorded", "loan_recorded"):
         getattr(households, name)[:] = -1
@@ -133,7 +145,18 @@ def end_empty(month: Month) -> None:
 
 def _dissolve(households: Households, gone: Bools) -> None:
     """Nothing is left of a household but its records; offices close monitoring and measures themselves."""
-    for name in ("land_mu", "net12", "countable12", "owed", "payout_due", "herd", "herder", "remittance", "out_of_pocket", "insured"):
+    for name in (
+        "land_mu",
+        "net12",
+        "countable12",
+        "owed",
+        "payout_due",
+        "herd",
+        "herder",
+        "remittance",
+        "out_of_pocket",
+        "insured",
+    ):
         getattr(households, name)[gone] = 0
     households.subsidies[gone, Programme.ECOLOGY :] = 0.0
     households.subsidies[gone, Programme.DIBAO] = 0.0

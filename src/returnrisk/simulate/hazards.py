@@ -46,10 +46,7 @@ def _hazard(month: Month, strike: Strike) -> Sheet:
     villages, households = month.state.villages, month.state.households
     land = np.bincount(households.village, households.land_mu, len(villages.code))
     damaged = land * strike.damage * strike.hit
-    if strike.hazard == DROUGHT:
-        area = villages.code // 1000
-    else:
-        area = villages.code
+    area = villages.code // 1000 if strike.hazard == DROUGHT else villages.code
     code, place = np.unique(area[strike.hit], return_inverse=True)
     first = np.full(len(code), month.last_day)
     np.minimum.at(first, place, month.strike_day[strike.hit])

@@ -24,10 +24,10 @@ def _leave(month: Month, leaving: Ints, *, may_empty: bool = False) -> Ints:
     home = persons.household[leaving]
     stay = month.members() - np.bincount(home, minlength=month.state.n_households)
     leaving = leaving if may_empty else leaving[stay[home] > 0]
+    month.members_changed(persons.household[leaving], -1)
     persons.present[leaving] = False
     persons.work[leaving] = Work.INACTIVE
     persons.away[leaving] = False
-    month.known_members = None
     return leaving
 
 
@@ -108,7 +108,7 @@ def _arrive(month: Month) -> None:
     arrived.education[grown] = draw_education(month.rng, np.full(n_wives, 25))
     arrived.work[grown] = Work.FARMING
     persons.append(arrived)
-    month.known_members = None
+    month.members_changed(arrived.household, 1)
 
 
 def _new_school_year(month: Month) -> None:

@@ -34,7 +34,14 @@ def file_loans(note: Note) -> Sheet:
     sheets = [
         _rows(month, new, cny[new], cny[new], day=day, overdue=np.zeros(len(new), dtype=bool)),
         _rows(month, late, cny[late], cny[late], day=month.event_days(len(late)), overdue=np.ones(len(late), dtype=bool)),
-        _rows(month, paid, events.repaid_cny, 0 * events.repaid_cny, day=month.event_days(len(paid)), overdue=np.zeros(len(paid), dtype=bool)),
+        _rows(
+            month,
+            paid,
+            events.repaid_cny,
+            0 * events.repaid_cny,
+            day=month.event_days(len(paid)),
+            overdue=np.zeros(len(paid), dtype=bool),
+        ),
     ]
     return filing.stacked([*sheets, _student_loans(month)] if month.calendar == 8 else sheets)
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from returnrisk.simulate.month import ACCIDENT, ANIMAL_DISEASE, FIRE, FLOOD, FROST, HAIL, LANDSLIDE, OTHER_HAZARD, Loss, Month
+from returnrisk.simulate.month import (
+    ACCIDENT,
+    ANIMAL_DISEASE,
+    FIRE,
+    FLOOD,
+    FROST,
+    HAIL,
+    LANDSLIDE,
+    OTHER_HAZARD,
+    Loss,
+    Month,
+    Strike,
+)
 from returnrisk.simulate.state import Bools, Floats, Insured, Ints, Shock
 
 HOUSE_D = 3
@@ -18,6 +30,7 @@ def suffer(month: Month) -> None:
     if month.calendar == 0:
         _renew(month)
     month.strike_day = month.event_days(len(month.state.villages.code))
+    month.strikes = [part for strike in month.strikes for part in _with_landslides(month, strike)]
     for strike in month.strikes:
         _struck(month, strike.hazard, strike.hit, strike.damage)
     _own_bad_luck(month)
@@ -54,21 +67,30 @@ def _renew(month: Month) -> None:
     households.insured[:] = keeps & month.alive()[:, None]
 
 
+def _with_landslides(month: Month, strike: Strike) -> list[Strike]:
+    """Some floods in remote villages come as landslides."""
+    if strike.hazard != FLOOD:
+        return [strike]
+    slides = month.state.villages.remote & month.chance(month.parameters.loss.p_landslide_remote, len(strike.hit))
+    return [
+        Strike(FLOOD, strike.hit & ~slides, strike.damage),
+        Strike(LANDSLIDE, strike.hit & slides, strike.damage),
+    ]
+
+
 def _struck(month: Month, hazard: int, hit: Bools, damage: Floats) -> None:
     """Everybody of the villages with something to lose."""
-    households, villages, p = month.state.households, month.state.villages, month.parameters.loss
+    households, p = month.state.households, month.parameters.loss
     who = np.flatnonzero(hit[households.village] & month.alive())
     share = damage[households.village[who]]
     if hazard == ANIMAL_DISEASE:
         _lose(month, who, np.full(len(who), hazard), herd_value(month, who) * share, Insured.LIVESTOCK)
         return
     kind = np.full(len(who), hazard)
-    if hazard == FLOOD:
-        slides = villages.remote[households.village[who]] & (month.strike_day[households.village[who]] % 10 < 10 * p.p_landslide_remote)
-        kind[slides] = LANDSLIDE
+    if hazard in (FLOOD, LANDSLIDE):
         prone = np.where(households.flood_prone[who], month.parameters.weather.flood_prone_factor, 0.8)
         share = np.minimum(share * prone, 1.0)
-    house = month.chance(share * p.p_house_damaged_flood) if hazard == FLOOD else np.zeros(len(who), dtype=bool)
+    house = month.chance(share * p.p_house_damaged_flood) if hazard in (FLOOD, LANDSLIDE) else np.zeros(len(who), dtype=bool)
     _lose(month, who, kind, crop_value(month, who) * share, Insured.CROP, house=house)
 
 
@@ -81,7 +103,9 @@ def _own_bad_luck(month: Month) -> None:
     if month.calendar == 0:
         who = np.flatnonzero(month.shocks[:, Shock.HERD] & (households.herd_kept < 1) & month.alive())
         ill = who[month.chance(0.5, len(who))]  # the others found no buyer: no disaster
-        _lose(month, ill, np.full(len(ill), OTHER_HAZARD), herd_value(month, ill) * (1 - households.herd_kept[ill]), Insured.LIVESTOCK)
+        _lose(
+            month, ill, np.full(len(ill), OTHER_HAZARD), herd_value(month, ill) * (1 - households.herd_kept[ill]), Insured.LIVESTOCK
+        )
 
 
 def _fires_and_accidents(month: Month) -> None:
@@ -107,8 +131,5 @@ def _lose(month: Month, who: Ints, hazard: Ints, cny: Floats, cover: Insured, *,
     if cover in (Insured.CROP, Insured.LIVESTOCK):
         households.payout_due[who, cover - Insured.CROP] += paid
     households.housing[who[damaged]] = HOUSE_D
-    if cover in (Insured.CROP, Insured.LIVESTOCK):
-        day = month.strike_day[households.village[who]]
-    else:
-        day = month.event_days(len(who))
+    day = month.strike_day[households.village[who]] if cover in (Insured.CROP, Insured.LIVESTOCK) else month.event_days(len(who))
     month.losses.append(Loss(household=who, hazard=hazard, day=day, cny=cny, insured=paid, cover=int(cover), house=damaged))

@@ -24,8 +24,19 @@ from returnrisk.simulate.state import (
     month_number,
 )
 
-
-HAZARDS = ("drought", "flood", "hail", "frost", "animal_disease", "earthquake", "landslide", "epidemic", "fire", "accident", "other")
+HAZARDS = (
+    "drought",
+    "flood",
+    "hail",
+    "frost",
+    "animal_disease",
+    "earthquake",
+    "landslide",
+    "epidemic",
+    "fire",
+    "accident",
+    "other",
+)
 DROUGHT, FLOOD, HAIL, FROST, ANIMAL_DISEASE, _, LANDSLIDE, _, FIRE, ACCIDENT, OTHER_HAZARD = range(len(HAZARDS))
 
 
@@ -185,10 +196,14 @@ class Month:
         return self.members() > 0
 
     def members(self) -> Ints:
-        """Present members of every household; kept until `known_members` is forgotten, which who comes or goes must see to."""
+        """Present members of every household; kept, so `members_changed` must be told who comes and goes."""
         if self.known_members is None:
             self.known_members = self.counted(np.flatnonzero(self.state.persons.present))
         return self.known_members
+
+    def members_changed(self, households: Ints, by: int) -> None:
+        """One member more or less in each of these households (repeated for more)."""
+        self.known_members = self.members() + by * np.bincount(households, minlength=self.state.n_households)
 
     def net_year(self) -> Floats:
         """Net income of the last twelve months, CNY; kept until the month itself is in it."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from returnrisk.simulate.groups import differ
 from returnrisk.simulate.parameters import Parameters
+from returnrisk.simulate.projects import draw_dividends
 from returnrisk.simulate.state import (
     RELATIONS,
     Bools,
@@ -76,6 +77,7 @@ def _villages(rng: np.random.Generator, parameters: Parameters, n_households: in
         flood_damage=np.zeros(n),
         herd_damage=np.zeros(n),
         project=np.ones(n, dtype=np.int64),
+        dividend=draw_dividends(rng, parameters, n),
     )
 
 

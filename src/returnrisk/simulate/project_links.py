@@ -7,8 +7,7 @@ import numpy as np
 from returnrisk.simulate import filing
 from returnrisk.simulate.filing import Note, Sheet, office_days
 from returnrisk.simulate.month import Month
-from returnrisk.simulate.projects import promised_dividend
-from returnrisk.simulate.state import Bools, Ints, Measure
+from returnrisk.simulate.state import Floats, Ints, Measure
 
 PROJECT_KINDS = ("planting", "livestock", "processing", "tourism", "photovoltaic", "other")
 STATES = ("running", "suspended", "failed", "ended")
@@ -39,7 +38,10 @@ def file_links(note: Note) -> Sheet:
     kind = np.select([stopped[who] & failed, stopped[who], delivered[who] > 0], [FAILED, ENDED, RUNNING], SUSPENDED)
     linked = state.support_day[who, Measure.INDUSTRY]
     day = np.where(begun[who], linked, np.maximum(month.event_days(len(who)), linked))
-    return _rows(month, who, kind, linked, day, project=_serial(note, who, before=stopped[who]))
+    village, over = state.village[who], stopped[who]  # a link that stopped belongs to the project of the month's start
+    serial = np.where(over, note.before.projects[village, 0], note.after.projects[village, 0]).astype(np.int64)
+    promised = np.where(over, note.before.projects[village, 1], note.after.projects[village, 1])
+    return _rows(month, who, kind, linked, day, serial=serial, promised=promised)
 
 
 def open_links(start: Month) -> Sheet:
@@ -48,21 +50,17 @@ def open_links(start: Month) -> Sheet:
     who = np.flatnonzero(state.support_left[:, Measure.INDUSTRY] > 0)
     kind = np.where(state.support_delivered[who, Measure.INDUSTRY], RUNNING, SUSPENDED)
     linked = state.support_day[who, Measure.INDUSTRY]
-    sheet = _rows(start, who, kind, linked, linked, project=start.state.villages.project[state.village[who]])
+    villages, village = start.state.villages, state.village[who]
+    sheet = _rows(start, who, kind, linked, linked, serial=villages.project[village], promised=villages.dividend[village])
+    state.link_recorded[who] = start.first_day
     return sheet | {"recorded_on": np.full(len(who), start.first_day)}
 
 
-def _serial(note: Note, who: Ints, *, before: Bools) -> Ints:
-    """A link that stopped belongs to the project the village had at the month's start."""
-    village = note.month.state.households.village[who]
-    return np.where(before, note.before.projects[village], note.month.state.villages.project[village])
-
-
-def _rows(month: Month, who: Ints, kind: Ints, linked: Ints, day: Ints, *, project: Ints) -> Sheet:
+def _rows(month: Month, who: Ints, kind: Ints, linked: Ints, day: Ints, *, serial: Ints, promised: Floats) -> Sheet:
     state, villages = month.state.households, month.state.villages
     recorded = np.maximum(office_days(month, day, month.parameters.office.industry_project_days), state.link_recorded[who] + 1)
     state.link_recorded[who] = recorded
-    number = villages.code[state.village[who]] * 1000 + project
+    number = villages.code[state.village[who]] * 1000 + serial
     return {
         "project_id": number,
         "household_id": who,
@@ -70,6 +68,6 @@ def _rows(month: Month, who: Ints, kind: Ints, linked: Ints, day: Ints, *, proje
         "linked_on": linked,
         "state": kind,
         "state_on": day,
-        "dividend_cny_year": promised_dividend(month, number),
+        "dividend_cny_year": promised,
         "recorded_on": recorded,
     }

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from returnrisk.simulate.month import Month
-from returnrisk.simulate.state import Floats, Ints, Measure
+from returnrisk.simulate.parameters import Parameters
+from returnrisk.simulate.state import Floats, Measure
+
+
+def draw_dividends(rng: np.random.Generator, parameters: Parameters, n: int) -> Floats:
+    """What `n` new projects promise each linked household a year, CNY."""
+    p = parameters.project
+    low, high = p.dividend_range
+    return np.round(p.dividend_year * rng.uniform(low, high, n) / 10) * 10
 
 
 def run_projects(month: Month) -> None:
@@ -13,18 +21,12 @@ def run_projects(month: Month) -> None:
     villages = month.state.villages
     month.project_failed = month.chance(month.parameters.support.industry_fails_month, len(villages.code))
     villages.project += month.project_failed
-
-
-def promised_dividend(month: Month, number: Ints) -> Floats:
-    """What projects of these numbers promise a linked household a year, CNY: the project's own, for as long as it runs."""
-    p = month.parameters.project
-    low, high = p.dividend_range
-    return np.asarray(np.round(p.dividend_year * (low + (high - low) * (number * 31 % 97) / 96) / 10) * 10)
+    new = draw_dividends(month.rng, month.parameters, int(month.project_failed.sum()))
+    villages.dividend[month.project_failed] = new
 
 
 def dividends(month: Month) -> Floats:
     """Paid in January to whoever is linked to a running project, CNY."""
-    households, villages = month.state.households, month.state.villages
+    households = month.state.households
     linked = (households.support_left[:, Measure.INDUSTRY] > 0) & households.support_delivered[:, Measure.INDUSTRY]
-    number = villages.code * 1000 + villages.project
-    return promised_dividend(month, number)[households.village] * linked
+    return month.state.villages.dividend[households.village] * linked

@@ -12,7 +12,7 @@ def allotted(month: Month) -> Ints:
     """New monitored households allotted to every township for the calendar year."""
     townships = month.state.villages.township[month.state.households.village[month.alive()]]
     size = np.bincount(townships, minlength=len(month.state.identified))
-    return np.rint(month.parameters.monitoring.quota_year * size).astype(np.int64)
+    return np.asarray(np.rint(month.parameters.monitoring.quota_year * size), dtype=np.int64)
 
 
 def within_quota(month: Month, found: Ints, may: Ints) -> Ints:

@@ -14,7 +14,11 @@ from returnrisk.simulate.population import HEAD
 from returnrisk.simulate.state import COSTS, Bools, Floats, Ints, Measure, uniform_days
 from returnrisk.simulate.watch import MonitoringRows, SupportRows
 
-MONTHLY_TABLES = ("income", "medical", "subsidy", "support", "monitoring", "member", "household")
+MONTHLY_TABLES = (
+    *("income", "medical", "subsidy", "support", "monitoring", "member", "household"),
+    *("hazard", "price", "industry_project", "expense", "disability", "disaster", "employment", "schooling"),
+    *("loan", "insurance", "signal", "visit", "visitor", "asset", "authorisation", "objection"),
+)
 GRANTED, REDUCED, CANCELLED = range(3)
 
 
@@ -97,7 +101,7 @@ class Photograph:
     heads: Ints
     subsidies: Floats
     links: Ints
-    projects: Ints
+    projects: Floats
 
     def changed_members(self, month: Month, after: Photograph) -> Rows:
         """Rows of present persons whose particulars changed, and of new ones."""
@@ -137,7 +141,9 @@ class Photograph:
 
     def changed_heads(self, month: Month, after: Photograph) -> Rows:
         """Households with a new head or address; value columns: head, village."""
-        changed = _changed(np.column_stack([self.heads, self.households[:, 2]]), np.column_stack([after.heads, after.households[:, 2]]))
+        changed = _changed(
+            np.column_stack([self.heads, self.households[:, 2]]), np.column_stack([after.heads, after.households[:, 2]])
+        )
         who = np.flatnonzero(changed & month.alive())
         return _file(month, who, np.column_stack([after.heads, after.households[:, 2]]), month.state.households.identity_recorded)
 
@@ -180,8 +186,10 @@ def photograph(month: Month) -> Photograph:
         households=np.column_stack([households.housing, households.water_safe, households.village]).astype(np.int64),
         heads=heads,
         subsidies=households.subsidies.copy(),
-        links=np.column_stack([households.support_left[:, Measure.INDUSTRY], households.support_delivered[:, Measure.INDUSTRY]]).astype(np.int64),
-        projects=month.state.villages.project.copy(),
+        links=np.column_stack(
+            [households.support_left[:, Measure.INDUSTRY], households.support_delivered[:, Measure.INDUSTRY]]
+        ).astype(np.int64),
+        projects=np.column_stack([month.state.villages.project, month.state.villages.dividend]),
     )
 
 
@@ -239,11 +247,17 @@ def deliveries(month: Month, *, never: Bools) -> DeliveryRows:
     """Which files arrived for the month: all of every township, but the income ledger of those where it `never` comes."""
     p, n = month.parameters.reporting, len(never)
     late, soon = p.income_arrives_days, (p.other_days[1], p.other_days[1] + 2)
-    bounds = np.array([late, late, (p.subsidy_days[1], p.subsidy_days[1] + 3), soon, soon, soon, soon])
+    further = [(d, d + 2) for d in (max(_usual_days(month, table)) for table in MONTHLY_TABLES[7:])]
+    bounds = np.array([late, late, (p.subsidy_days[1], p.subsidy_days[1] + 3), soon, soon, soon, soon, *further])
     table, township = np.divmod(np.arange(len(MONTHLY_TABLES) * n), n)
     recorded = month.last_day + month.rng.integers(bounds[table, 0], bounds[table, 1] + 1)
     arrived = ~((table == 0) & never[township])
     return DeliveryRows(table=table[arrived], township=township[arrived], recorded=recorded[arrived])
+
+
+def _usual_days(month: Month, table: str) -> tuple[int, ...]:
+    """How long an office takes to record; who visits is known at once."""
+    return (0,) if table == "visitor" else getattr(month.parameters.office, f"{table}_days")
 
 
 def month_truth(month: Month) -> Truth:

@@ -60,7 +60,9 @@ def open_spells(start: Month) -> Sheet:
     earlier = start.first_day - 31 - (steady(who, 19) * 365 * 6).astype(np.int64)
     earlier = np.maximum(earlier, persons.born_day[who] + 16 * 366)
     unknown = _begin(start, who, persons.work[who], persons.away[who], np.minimum(earlier, start.first_day - 1))
-    who = np.setdiff1d(np.flatnonzero(persons.present & (persons.job_day >= 0) & (_KIND_OF_WORK[persons.work] >= 0)), unknown["person_id"])
+    who = np.setdiff1d(
+        np.flatnonzero(persons.present & (persons.job_day >= 0) & (_KIND_OF_WORK[persons.work] >= 0)), unknown["person_id"]
+    )
     known = _rows(start, who, persons.work[who], persons.away[who])
     sheet = filing.stacked([unknown, known])
     persons.job_recorded[sheet["person_id"]] = start.first_day

@@ -197,6 +197,7 @@ class Villages(Arrays):
     flood_damage: Floats
     herd_damage: Floats
     project: Ints  # serial number of the village's industry project
+    dividend: Floats  # what it promises a linked household a year, CNY
 
 
 @dataclass(slots=True)
