@@ -19,10 +19,13 @@ import numpy as np
 
 from returnrisk.simulate.parameters import Parameters
 from returnrisk.simulate.process import advance
-from returnrisk.simulate.state import Arrays, Bools, CountyState, Ints
+from returnrisk.simulate.state import Arrays, CountyState, Ints
 
 HOUSEHOLDS_AT_ONCE = 20_000
 """Households stepped together: more no longer pay, because their arrays leave the cache."""
+
+WORTH_A_PROCESS = 6_000_000
+"""Household-months under which a second process would cost more time than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,12 @@ def tiled(state: CountyState, copies: int) -> CountyState:
         "household": state.n_households,
     }
 
-    def repeated(name: str, array: Any) -> Any:
+    def repeated(name: str, array: Any, *, small: bool) -> Any:
         if name in sizes:  # an index: every copy points into itself
             shift = np.repeat(np.arange(copies) * sizes[name], len(array))
             return np.tile(array, copies) + shift
-        if array.dtype == np.int64:
-            array = array.astype(np.int32)  # days, months and codes; half the bytes to move
+        if small and array.dtype == np.int64:
+            array = array.astype(np.int32)  # days, months and kinds; half the bytes to move
         if array.ndim == 1:
             return np.tile(array, copies)
         together = np.tile(array, (copies, 1))
@@ -71,7 +74,9 @@ def tiled(state: CountyState, copies: int) -> CountyState:
         part = getattr(state, field.name)
         if isinstance(part, Arrays):
             rows = present if field.name == "persons" else slice(None)
-            parts[field.name] = type(part)(**{name: repeated(name, array[rows]) for name, array in part.items()})
+            small = field.name != "villages"  # whose codes need more, and which are few
+            columns = {name: repeated(name, array[rows], small=small) for name, array in part.items()}
+            parts[field.name] = type(part)(**columns)
         elif isinstance(part, np.ndarray):
             parts[field.name] = np.tile(part, (copies, 1)) if part.ndim > 1 else np.tile(part, copies)
         else:
@@ -97,7 +102,7 @@ def run_futures(
     settled_after
         Months from the state's day after which income is settled, ascending; the futures end with the last one.
     processes
-        Processes to share the work; the answer is the same for any number.
+        Processes to share the work, if there is enough; the answer is the same for any number.
 
     Returns
     -------
@@ -107,7 +112,8 @@ def run_futures(
     copies = max(1, HOUSEHOLDS_AT_ONCE // state.n_households)
     rounds = range(-(-n_futures // copies))
     work = _Work(state=state, parameters=parameters, seed=seed, settled_after=settled_after, copies=copies, n_futures=n_futures)
-    if processes == 1 or len(rounds) == 1:
+    little = n_futures * state.n_households * settled_after[-1] < WORTH_A_PROCESS
+    if processes == 1 or len(rounds) == 1 or little:
         found = [work.run(number) for number in rounds]
     else:
         context = multiprocessing.get_context("spawn")  # the caller may hold threads, which a forked process would inherit half
@@ -137,17 +143,13 @@ class _Work:
             self.start = tiled(self.state, copies)
         state = self.start.copy()
         rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence([self.seed, state.month, number])))
-        fell = np.zeros(state.n_households, dtype=bool)
+        n = state.n_households  # those founded later come after them
+        fell = np.zeros(n, dtype=bool)
         for after in range(1, self.settled_after[-1] + 1):
             month = advance(state, rng, self.parameters)
             if after in self.settled_after:
-                below = _below(month.income_per_head(), month.line) & month.alive()
-                fell |= below[: len(fell)]  # households that split off come after all others
+                fell |= (month.net_year() < month.line * month.members())[:n]  # never one that has ended
         return np.flatnonzero(fell) + first * self.state.n_households
-
-
-def _below(income: Any, line: float) -> Bools:
-    return np.asarray(income < line)
 
 
 _work: _Work | None = None
