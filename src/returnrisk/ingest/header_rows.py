@@ -71,8 +71,13 @@ class FoundHeader:
 
     @property
     def n_known(self) -> int:
-        """How many columns are known."""
-        return sum(c.target is not None for c in self.columns)
+        """How many fields and wide columns are found."""
+        return len({c.target for c in self.columns if c.target and not c.target.unclear})
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Of two readings of the top of a sheet the one with the higher rank is right."""
+        return self.n_known, sum(c.target is not None and c.target.unclear for c in self.columns)
 
 
 def plain_header(text: str) -> tuple[str, str | None]:
@@ -157,9 +162,9 @@ def find_header(rows: Grid, known: KnownHeaders, *, fixed: tuple[int, int] | Non
     for depth in range(1, MOST_LEVELS + 1):
         for first in range(looked_at - depth + 1):
             found = _header_at(rows, first, depth, known=known)
-            if best is None or found.n_known > best.n_known:
+            if best is None or found.rank > best.rank:
                 best = found
-            if depth == 1 and found.n_known and found.n_known == sum(bool(c.levels) for c in found.columns):
+            if depth == 1 and first == 0 and found.n_known and found.n_known == sum(bool(c.levels) for c in found.columns):
                 return found
     if best is None:
         return None
