@@ -310,6 +310,13 @@ def test_three_merged_levels_of_a_workbook_tell_income_from_cost(read):
     ]
 
 
+def test_a_row_of_units_and_a_row_of_column_numbers_belong_to_the_header(read):
+    done = read("户编号,月份,种植业收入,养老金,登记日期\n,,万元,（元）,\n甲,乙,1,2,3\nH-0001,2024-01,0.5,300,2024-02-10\n")
+    assert sorted(r["gross_cny"] for r in done.rows) == [Decimal(300), Decimal(5000)]
+    assert done.counts["n_header"] == 3
+    assert done.reasons == []
+
+
 def test_headers_spelt_otherwise_are_recognised_and_named_and_extra_columns_dropped_and_counted(read):
     """ING043 and ING044."""
     text = "*户 编号,月份（必填）,养老金\n(元),２、登记日期,备注,,备注\nH-0001,2024-01,300,2024-02-10,迁入,x,\n"
@@ -526,6 +533,16 @@ def test_days_as_offices_write_them(read):
     assert found == {c: dt.date.fromisoformat(d) for c, d in good.items()} | marked | bad
 
 
+def test_no_last_day_is_no_missing_day():
+    from dataclasses import replace
+
+    from returnrisk.ingest.spelling import Reading, respell
+
+    until = replace(load_contracts()["income"].field("period_end"), name="valid_until")
+    assert respell(pa.array(["长期", "2024-1-1"]), until, Reading()).column.to_pylist() == [None, "2024-1-1"]
+    assert respell(pa.array(["长期"]), replace(until, name="born_on"), Reading()).column.to_pylist() == ["长期"]
+
+
 @pytest.mark.parametrize("witness", ["2014.10", "2014.01"])
 def test_a_month_after_a_point_is_clear_where_the_column_shows_its_noughts(read, witness):
     found = values(read, 5, ["2014.1", witness])
@@ -589,6 +606,11 @@ def test_an_identifier_stored_as_a_number_is_refused_never_cast(read):
     assert [r["person_id"] for r in done.rows] == [person(P1)]
 
 
+def test_an_identifier_that_a_spreadsheet_took_for_a_day_is_refused(read):
+    rows = [["户编号", "月份", "养老金", "登记日期"], [dt.date(2024, 1, 1), "2024-01", 300, "2024-02-10"]]
+    assert read(book(rows), name="收入台账.xlsx").reasons == [(2, "ING015", "household_id")]
+
+
 # ------------------------------------------------------------------------------------------------------ rows against rows
 
 
@@ -616,8 +638,9 @@ def test_two_names_for_one_number_are_kept_and_pointed_out(read):
 
 def test_rows_of_another_county_are_refused(read):
     """ING019 for villages, townships and counties; the contract still says what is no code at all."""
-    cells = ["999901001001", "999902001001", "520181001001", "99990100"]
+    cells = ["999901001001", "999902001001", "520181001001", "99990100", "'999901001001"]
     found = values(read, 1, cells, county=999901)
+    assert found.pop("'999901001001") == 999901001001
     assert found == {cells[0]: 999901001001, cells[1]: "ING019", cells[2]: "ING019", cells[3]: 99990100}
     line = "地区代码,生效日期,监测线标准,登记日期\n"
     done = read(
