@@ -160,7 +160,12 @@ class Project:
 
         key = read_key(self.root / self.config.key_file)
         return ingest_inbox(
-            self.root / "inbox", self.root / "store", key=key, delays=self.config.delay_days, progress=self.progress
+            self.root / "inbox",
+            self.root / "store",
+            key=key,
+            delays=self.config.delay_days,
+            quarantine_folder=self.root / "quarantine",
+            progress=self.progress,
         )
 
     def snapshot(self, as_of: dt.date, *, store: Store | None = None) -> Snapshot:

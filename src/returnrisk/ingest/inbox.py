@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 from returnrisk.contracts import Contract, load_contracts, load_order
 from returnrisk.errors import IngestError, StoreError, UnknownNameError
 from returnrisk.ingest.accounting import DUPLICATE_COLUMNS, FILE_COLUMNS, QUARANTINE_COLUMNS, IngestReport, frame_of
+from returnrisk.ingest.corrections import (
+    Corrected,
+    SheetToCorrect,
+    apply_corrections,
+    correction_frame,
+    is_correction_workbook,
+    read_correction_workbook,
+)
 from returnrisk.ingest.headers import HeaderMap, map_headers, recognise_table
+from returnrisk.ingest.quarantine_workbook import FILE_PREFIX, QuarantinedSheet, quarantined_sheet, write_quarantine_workbooks
 from returnrisk.ingest.readers import RawSheet, read_file
 from returnrisk.ingest.table import TableResult, ingest_table
 from returnrisk.store.files import sha256_of
@@ -25,8 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Progress = Callable[[str, int, int], None]
-ACCOUNTS = ("files", "quarantine", "duplicates")
-INGEST_VERSION = 1
+ACCOUNTS = ("files", "quarantine", "duplicates", "corrections")
+INGEST_VERSION = 2
 """Raise it whenever the same files would be read otherwise: the store is then made anew."""
 REQUIRED_TABLES = ("village", "household", "household_roster", "member", "income", "delivery", "line")
 
@@ -57,6 +66,7 @@ def ingest_inbox(
     key: bytes | None,
     delays: Mapping[str, int] | None = None,
     contracts: Mapping[str, Contract] | None = None,
+    quarantine_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> IngestResult:
     """Read all files of `inbox` and replace the store.
@@ -69,6 +79,8 @@ def ingest_inbox(
         Secret for pseudonyms.
     delays
         Reporting delay in days by table, where it is not the contract's.
+    quarantine_folder
+        Where the workbooks of quarantined rows go that offices correct and send back (by putting them into the inbox).
     progress
         Called with (stage, done, total).
 
@@ -84,10 +96,11 @@ def ingest_inbox(
             raise UnknownNameError("table in delay_days", name, known)
     report = progress or (lambda *_: None)
     inputs = _inputs_fingerprint(inbox, key=key, delays=delays, contracts=known)
-    if (before := _unchanged(store, inputs)) is not None:
+    if (before := _unchanged(store, inputs)) is not None and _workbooks_stand(before.report, quarantine_folder):
         return before
     _refuse_lost_files(inbox, store)
-    by_table = _read_all(inbox, known, progress=report)
+    by_table, corrected = _corrected(inbox, _read_all(inbox, known, progress=report), known)
+    waiting: list[QuarantinedSheet] = []
     con = connect()
     accepted: dict[str, Any] = {}
     quarantined: list[dict[str, Any]] = []
@@ -102,17 +115,27 @@ def ingest_inbox(
             con, known[name], sheets=[(s.raw, s.headers) for s in sheets], parents=accepted, key=key, delay_days=delay
         )
         accepted[name] = result.accepted
-        account = _account(known[name], sheets, result)
+        account = _account(known[name], sheets, result, withdrawn=corrected.withdrawn)
+        waiting += [
+            quarantined_sheet(
+                known[name], s.raw, s.headers, sha256=s.sha256, reasons=account[1], attempts=corrected.attempts_of(s.raw)
+            )
+            for s in sheets
+        ]
         files += account[0]
         quarantined += account[1]
         duplicates += account[2]
+    corrections = correction_frame(corrected.fates, still_open={(q["file"], q["sheet"], q["row_number"]) for q in quarantined})
     outcome = IngestReport(
-        files=frame_of(files, FILE_COLUMNS),
+        files=frame_of([*files, *_closing_workbooks(inbox, corrections)], FILE_COLUMNS),
         quarantine=frame_of(quarantined, QUARANTINE_COLUMNS),
         duplicates=frame_of(duplicates, DUPLICATE_COLUMNS),
+        corrections=corrections,
     )
     outcome.require_balance()
     report("write", 0, 1)
+    if quarantine_folder is not None:
+        write_quarantine_workbooks(waiting, quarantine_folder)
     sources = tuple({str(k): v for k, v in row.items()} for row in outcome.files.to_dict("records"))
     manifest = write_store(
         store,
@@ -173,7 +196,7 @@ def _inbox_files(inbox: Path) -> list[Path]:
 
 
 def _read_all(inbox: Path, contracts: Mapping[str, Contract], *, progress: Progress) -> dict[str, list[_Sheet]]:
-    paths = _inbox_files(inbox)
+    paths = [p for p in _inbox_files(inbox) if not is_correction_workbook(p)]
     if not paths:
         raise IngestError("the inbox is empty: put the departments' csv and xlsx files there")
     by_table: dict[str, list[_Sheet]] = {}
@@ -199,8 +222,45 @@ def _read_all(inbox: Path, contracts: Mapping[str, Contract], *, progress: Progr
     return by_table
 
 
+def _corrected(
+    inbox: Path, by_table: dict[str, list[_Sheet]], contracts: Mapping[str, Contract]
+) -> tuple[dict[str, list[_Sheet]], Corrected]:
+    """The sheets with the corrections of all workbooks in the inbox applied, and what became of these."""
+    workbooks = [p for p in _inbox_files(inbox) if is_correction_workbook(p)]
+    lines = [line for p in workbooks for line in read_correction_workbook(p, file=p.relative_to(inbox).as_posix())]
+    flat = [(name, s) for name, sheets in by_table.items() for s in sheets]
+    identifiers = {name: {f.name for f in contracts[name].fields if f.pseudonym} for name in by_table}
+    corrected = apply_corrections(
+        [
+            SheetToCorrect(n, s.raw, s.headers, s.sha256, frozenset(h for h, f in s.headers.fields.items() if f in identifiers[n]))
+            for n, s in flat
+        ],
+        lines,
+    )
+    replaced: dict[str, list[_Sheet]] = {}
+    for (name, sheet), raw in zip(flat, corrected.sheets, strict=True):
+        replaced.setdefault(name, []).append(_Sheet(raw, sheet.headers, sheet.sha256))
+    return replaced, corrected
+
+
+def _workbooks_stand(report: IngestReport, folder: Path | None) -> bool:
+    """Whether the workbooks of quarantined rows have not been cleared away since they were written."""
+    expected = report.quarantine["table_name"].nunique()
+    return folder is None or len(list(folder.glob(f"{FILE_PREFIX}_*.xlsx"))) == expected
+
+
+def _closing_workbooks(inbox: Path, corrections: pd.DataFrame) -> list[dict[str, Any]]:
+    """Workbooks in force, as files without rows of their own: losing one would open its rows again without a word."""
+    in_force = corrections[corrections.state.isin(["closed", "withdrawn", "open"])]
+    counts = {c: 0 for c in FILE_COLUMNS if c.startswith("n_")}
+    return [
+        {"table_name": table, "file": file, "sheet": sheet, "sha256": sha256_of(inbox / file), **counts, "unknown_columns": ""}
+        for table, file, sheet in sorted(set(zip(in_force.table_name, in_force.by_file, in_force.by_sheet, strict=True)))
+    ]
+
+
 def _account(
-    contract: Contract, sheets: list[_Sheet], result: TableResult
+    contract: Contract, sheets: list[_Sheet], result: TableResult, *, withdrawn: Mapping[tuple[str, str], int] | None = None
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     """Positions in the concatenated input back to file, sheet and row number; counts per sheet."""
     import bisect
@@ -243,14 +303,23 @@ def _account(
     for row in result.accepted_rows:
         accepted[bisect.bisect_right(starts, row) - 1] += 1
     files = [
-        _file_counts(contract, sheet, n_accepted=accepted[i], n_quarantined=len(bad[i]), n_duplicate=repeated[i])
+        _file_counts(
+            contract,
+            sheet,
+            n_accepted=accepted[i],
+            n_quarantined=len(bad[i]),
+            n_duplicate=repeated[i],
+            n_withdrawn=(withdrawn or {}).get((sheet.raw.file, sheet.raw.sheet), 0),
+        )
         for i, sheet in enumerate(sheets)
     ]
     return files, quarantined, duplicates
 
 
-def _file_counts(contract: Contract, sheet: _Sheet, *, n_accepted: int, n_quarantined: int, n_duplicate: int) -> dict[str, Any]:
-    n_input = sheet.raw.table.num_rows + len(sheet.raw.malformed_rows)
+def _file_counts(
+    contract: Contract, sheet: _Sheet, *, n_accepted: int, n_quarantined: int, n_duplicate: int, n_withdrawn: int
+) -> dict[str, Any]:
+    n_input = sheet.raw.table.num_rows + len(sheet.raw.malformed_rows) + n_withdrawn
     dropped = sum(sheet.raw.table.num_rows - sheet.raw.table[h].null_count for h in sheet.headers.unknown)
     return {
         "table_name": contract.name,
@@ -261,6 +330,7 @@ def _file_counts(contract: Contract, sheet: _Sheet, *, n_accepted: int, n_quaran
         "n_accepted": n_accepted,
         "n_duplicate": n_duplicate,
         "n_quarantined": n_quarantined,
+        "n_withdrawn": n_withdrawn,
         "n_blank": sheet.raw.n_blank,
         "unknown_columns": "、".join(sheet.headers.unknown),
         "n_unknown_cells": dropped,
