@@ -137,15 +137,21 @@ def simulate(out: Path, *, households: int = 5000, months: int = 84, seed: int =
 
 @app.command
 def ingest(*, project: ProjectDir = HERE, json_: AsJson = False) -> int:
-    """Read the inbox into the store; every row ends accepted, duplicate or quarantined. Exit 3 when rows were quarantined."""
+    """Read the inbox into the store; every row ends accepted, duplicate or quarantined. Exit 3 when rows were quarantined or corrections refused."""
     with _opened(project, quiet=json_) as opened:
         result = opened.ingest()
     counts = result.report.frame()
     n = int(counts["n_quarantined"].sum())
-    place = f"store/{result.manifest.accounting}/quarantine.csv"
-    text = f"隔离 {n} 行，见 {place} / {n} rows quarantined, see {place}"
-    _show({"store": result.manifest.fingerprint, "quarantined": n}, as_json=json_, table=counts, text=text)
-    return 3 if n else 0
+    refused = int((result.report.corrections["state"] == "refused").sum())
+    place = f"store/{result.manifest.accounting}"
+    text = f"隔离 {n} 行，见 {place}/quarantine.csv / {n} rows quarantined, see {place}/quarantine.csv"
+    if n:
+        text += "\n请各部门更正 quarantine/ 中的工作簿后放回 inbox/ / offices correct the workbooks in quarantine/, then put them into inbox/"
+    if refused:
+        text += f"\n{refused} 行更正未采用，见 {place}/corrections.csv / {refused} corrections refused, see {place}/corrections.csv"
+    content = {"store": result.manifest.fingerprint, "quarantined": n, "corrections_refused": refused}
+    _show(content, as_json=json_, table=counts, text=text)
+    return 3 if n or refused else 0
 
 
 @app.command

@@ -24,15 +24,15 @@ class IngestReport:
     Attributes
     ----------
     files
-        One row per file and sheet: counts that add up (n_input = n_accepted + n_duplicate + n_quarantined + n_withdrawn), blank rows apart, and
-        the columns nobody asked for with the number of filled cells dropped.
+        One row per file and sheet: counts that add up (n_input = n_accepted + n_duplicate + n_quarantined), blank and withdrawn rows
+        apart, and the columns nobody asked for with the number of filled cells dropped.
     quarantine
         One row per quarantined input row and reason: file, sheet, row number, code, field, text in both languages. No cell value.
     duplicates
         One row per duplicate input row, naming the row it repeats.
     corrections
         One row per line of a quarantine workbook sent back: the row it is about and what became of it. Corrected rows are counted
-        in the file they were first sent in; rows the office withdrew are `n_withdrawn` there.
+        in the file they were first sent in; rows the office has withdrawn since are `n_withdrawn` there and no longer input.
     """
 
     files: pd.DataFrame
@@ -49,7 +49,7 @@ class IngestReport:
     def require_balance(self) -> None:
         """IngestError when a file's counts do not add up (a defect of this package, never of the data)."""
         f = self.files
-        off = f[f.n_input != f.n_accepted + f.n_duplicate + f.n_quarantined + f.n_withdrawn]
+        off = f[f.n_input != f.n_accepted + f.n_duplicate + f.n_quarantined]
         if len(off):
             raise IngestError(f"row accounting does not add up for {', '.join(off.file)}: nothing was written; please report this")
 

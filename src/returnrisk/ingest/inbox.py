@@ -319,7 +319,7 @@ def _account(
 def _file_counts(
     contract: Contract, sheet: _Sheet, *, n_accepted: int, n_quarantined: int, n_duplicate: int, n_withdrawn: int
 ) -> dict[str, Any]:
-    n_input = sheet.raw.table.num_rows + len(sheet.raw.malformed_rows) + n_withdrawn
+    n_input = sheet.raw.table.num_rows + len(sheet.raw.malformed_rows)
     dropped = sum(sheet.raw.table.num_rows - sheet.raw.table[h].null_count for h in sheet.headers.unknown)
     return {
         "table_name": contract.name,
