@@ -78,7 +78,7 @@ class County:
 
 
 def ingest(root: Path) -> County:
-    return County(root, ingest_inbox(root / "inbox", root / "store", key=KEY, quarantine_folder=root / "quarantine"))
+    return County(root, ingest_inbox(root / "inbox", root / "store", key=KEY))
 
 
 def lines(path: Path) -> dict[int, dict[str, Any]]:

@@ -154,18 +154,13 @@ class Project:
     # -- stages ---------------------------------------------------------------------------------------------------------------
 
     def ingest(self) -> IngestResult:
-        """Read the whole inbox into the store; every row accounted for in `store/accounting/`."""
+        """Read the whole inbox into the store; every row accounted for in `store/accounting/`, workbooks to correct in `quarantine/`."""
         from returnrisk.ingest.inbox import ingest_inbox
         from returnrisk.store.pseudonyms import read_key
 
         key = read_key(self.root / self.config.key_file)
         return ingest_inbox(
-            self.root / "inbox",
-            self.root / "store",
-            key=key,
-            delays=self.config.delay_days,
-            quarantine_folder=self.root / "quarantine",
-            progress=self.progress,
+            self.root / "inbox", self.root / "store", key=key, delays=self.config.delay_days, progress=self.progress
         )
 
     def snapshot(self, as_of: dt.date, *, store: Store | None = None) -> Snapshot:

@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from returnrisk.contracts import Contract
 from returnrisk.errors import IngestError
-from returnrisk.ingest.accounting import frame_of
+from returnrisk.ingest.accounting import FILE_COLUMNS, ReadSheet, frame_of
 from returnrisk.ingest.codes import code
-from returnrisk.ingest.headers import HeaderMap
 from returnrisk.ingest.quarantine_workbook import FRONT_HEADERS, NOTE_HEADER, SHEET_PREFIX, WITHDRAW, cells_of, receipt, shown
-from returnrisk.ingest.readers import RawSheet
-from returnrisk.ingest.readers import _cell_text as cell_text
+from returnrisk.ingest.sheets import TRIMMED
+from returnrisk.ingest.workbooks import _cell_text as cell_text
+from returnrisk.store.files import sha256_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,6 @@ unchanged: no correction · superseded: a later round corrects it · duplicate: 
 CORRECTION_COLUMNS = (
     "table_name", "file", "sheet", "row_number", "by_file", "by_sheet", "by_row_number", "state", "code", "text_zh", "text_en",
 )  # fmt: skip
-_TRIMMED = " \t\r\n\u3000\u00a0\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,6 @@ class CorrectionLine:
 
 
 @dataclass(frozen=True, slots=True)
-class SheetToCorrect:
-    """A sheet as it was read: its rows, the fields its headers are, and the SHA-256 of its file."""
-
-    table_name: str
-    raw: RawSheet
-    headers: HeaderMap
-    sha256: str
-    identifiers: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Fate:
     """What became of one line; `state` is "applied" until the checks have seen the corrected row."""
 
@@ -71,23 +60,6 @@ class Fate:
     file: str
     state: State | Literal["applied"]
     code: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Corrected:
-    """Sheets with corrections in place, and the fate of every line.
-
-    `withdrawn` counts rows taken out, `attempts` the rounds applied to each row, both by (file, sheet).
-    """
-
-    sheets: tuple[RawSheet, ...]
-    withdrawn: Mapping[tuple[str, str], int]
-    attempts: Mapping[tuple[str, str], Mapping[int, int]]
-    fates: tuple[Fate, ...]
-
-    def attempts_of(self, raw: RawSheet) -> Mapping[int, int]:
-        """Rounds applied to the rows of one sheet, by row number."""
-        return self.attempts.get((raw.file, raw.sheet), {})
 
 
 def is_correction_workbook(path: Path) -> bool:
@@ -162,7 +134,7 @@ def _lines(rows: Sequence[Sequence[Any]], *, file: str, sheet: str) -> list[Corr
                 by_sheet=sheet,
                 by_row_number=number,
                 cells=dict(zip(originals, row[n_front : n_front + len(originals)], strict=True)),
-                note=str(row[len(header) - 1]).strip(_TRIMMED),
+                note=str(row[len(header) - 1]).strip(TRIMMED),
             )
         )
     return found
@@ -173,49 +145,81 @@ def _plain(cell: Any) -> Any:
     return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
 
 
-def apply_corrections(sheets: Sequence[SheetToCorrect], lines: Iterable[CorrectionLine]) -> Corrected:
-    """Put corrected cells in place of the quarantined rows' own.
+def correct(
+    by_table: Mapping[str, Sequence[ReadSheet]], contracts: Mapping[str, Contract], *, workbooks: Iterable[Path], inbox: Path
+) -> tuple[dict[str, list[ReadSheet]], list[Fate]]:
+    """Put the cells of workbooks sent back in place of the quarantined rows' own.
 
     Parameters
     ----------
-    sheets
-        Every sheet that was read, of all tables.
-    lines
-        Of all workbooks; their order does not matter.
+    by_table
+        Every sheet that was read.
+    workbooks
+        Quarantine workbooks; their order does not matter.
+    inbox
+        The folder their names are given relative to.
 
     Returns
     -------
-    Corrected
-        The sheets in the order given. Row numbers stay; a withdrawn row is taken out and counted.
+    tuple
+        The sheets in the order given (row numbers stay, a withdrawn row is taken out and counted), and the fate of every line.
+
+    Raises
+    ------
+    IngestError
+        A workbook cannot be read.
     """
+    lines = [line for p in workbooks for line in read_correction_workbook(p, file=p.relative_to(inbox).as_posix())]
+    sheets = [_Target(contracts[name], s) for name, own in by_table.items() for s in own]
+    rounds, fates = _by_row(lines, sheets)
+    changed: dict[int, dict[int, _Change]] = {}
+    sent = {t: cells_of(sheets[t].sheet.raw, [n for i, n in rounds if i == t]) for t in {t for t, _ in rounds}}
+    for (target, number), by_attempt in sorted(rounds.items()):
+        change, told = _one_row(sheets[target], sent[target].get(number), by_attempt)
+        fates += told
+        if change is not None:
+            changed.setdefault(target, {})[number] = change
+    corrected: dict[str, list[ReadSheet]] = {name: [] for name in by_table}
+    for i, target in enumerate(sheets):
+        corrected[target.contract.name].append(_with_changes(target.sheet, changed.get(i, {})))
+    return corrected, fates
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A sheet and the contract of its table."""
+
+    contract: Contract
+    sheet: ReadSheet
+
+    def kind(self, header: str) -> str:
+        """What a cell of a column is read as: see `workbooks`."""
+        headers = self.sheet.headers
+        name = self.contract.wide_columns[headers.wide[header]].measure if header in headers.wide else headers.fields.get(header)
+        if name is None:
+            return ""
+        field = self.contract.field(name)
+        return "identifier" if field.pseudonym else field.type
+
+
+def _by_row(
+    lines: Iterable[CorrectionLine], sheets: Sequence[_Target]
+) -> tuple[dict[tuple[int, int], dict[int, list[CorrectionLine]]], list[Fate]]:
+    """Lines by (sheet, row number) and round; and the fate of those that are about no row."""
     by_place: dict[tuple[str, str], list[int]] = {}
-    for i, sheet in enumerate(sheets):
-        by_place.setdefault((sheet.sha256[:12], sheet.raw.sheet), []).append(i)
+    for i, s in enumerate(sheets):
+        by_place.setdefault((s.sheet.sha256[:12], s.sheet.raw.sheet), []).append(i)
     fates: list[Fate] = []
     rounds: dict[tuple[int, int], dict[int, list[CorrectionLine]]] = {}
     for line in sorted(lines, key=lambda x: (x.by_file, x.by_sheet, x.by_row_number)):
         target, attempt, problem = _target(line, sheets, by_place)
         if target is None:
             fates.append(Fate(line, "", line.file, "refused", problem))
-        elif set(line.cells) != set(sheets[target].raw.headers):
-            fates.append(Fate(line, sheets[target].table_name, sheets[target].raw.file, "refused", "ING073"))
+        elif set(line.cells) != set(sheets[target].sheet.raw.headers):
+            fates.append(Fate(line, sheets[target].contract.name, sheets[target].sheet.raw.file, "refused", "ING073"))
         else:
             rounds.setdefault((target, line.row_number), {}).setdefault(attempt, []).append(line)
-    changed: dict[int, dict[int, _Change]] = {}
-    sent = {t: cells_of(sheets[t].raw, [n for i, n in rounds if i == t]) for t in {t for t, _ in rounds}}
-    for (target, number), by_attempt in sorted(rounds.items()):
-        change, told = _one_row(sheets[target], sent[target].get(number), by_attempt)
-        fates += told
-        if change is not None:
-            changed.setdefault(target, {})[number] = change
-    replaced = tuple(_with_changes(s.raw, changed.get(i, {})) for i, s in enumerate(sheets))
-    places = {i: (s.raw.file, s.raw.sheet) for i, s in enumerate(sheets)}
-    return Corrected(
-        sheets=replaced,
-        withdrawn={places[i]: n for i, c in changed.items() if (n := sum(x.cells is None for x in c.values()))},
-        attempts={places[i]: {number: x.attempt for number, x in c.items()} for i, c in changed.items()},
-        fates=tuple(fates),
-    )
+    return rounds, fates
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +231,7 @@ class _Change:
 
 
 def _target(
-    line: CorrectionLine, sheets: Sequence[SheetToCorrect], by_place: Mapping[tuple[str, str], list[int]]
+    line: CorrectionLine, sheets: Sequence[_Target], by_place: Mapping[tuple[str, str], list[int]]
 ) -> tuple[int | None, int, str]:
     """Sheet and round a line is about, or the code why there is none; a renamed file is known by its content."""
     parts = line.receipt.split(".")
@@ -235,29 +239,29 @@ def _target(
         return None, 0, "ING070"
     attempt = int(parts[0])
     found = by_place.get((parts[1], line.sheet), [])
-    named = [i for i in found if sheets[i].raw.file == line.file] or found
+    named = [i for i in found if sheets[i].sheet.raw.file == line.file] or found
     if not named:
         return None, 0, "ING071"
-    made = receipt(sheets[named[0]].sha256, sheet=line.sheet, row_number=line.row_number, attempt=attempt)
+    made = receipt(sheets[named[0]].sheet.sha256, sheet=line.sheet, row_number=line.row_number, attempt=attempt)
     return (named[0], attempt, "") if made == line.receipt else (None, 0, "ING070")
 
 
 def _one_row(
-    sheet: SheetToCorrect, sent: tuple[str | None, ...] | None, by_attempt: Mapping[int, list[CorrectionLine]]
+    target: _Target, sent: tuple[str | None, ...] | None, by_attempt: Mapping[int, list[CorrectionLine]]
 ) -> tuple[_Change | None, list[Fate]]:
     """Rounds of one row in their order: each is compared with the cells it was issued with, those the round before left."""
-    cells = sent or (None,) * len(sheet.raw.headers)  # a row that could not be cut into cells went out blank
+    cells = sent or (None,) * len(target.sheet.raw.headers)  # a row that could not be cut into cells went out blank
     fates: list[Fate] = []
     change: _Change | None = None
     in_force: list[Fate] = []
 
     def fate(line: CorrectionLine, state: State | Literal["applied"], number: str = "") -> Fate:
-        return Fate(line, sheet.table_name, sheet.raw.file, state, number)
+        return Fate(line, target.contract.name, target.sheet.raw.file, state, number)
 
     for attempt in sorted(by_attempt):
         wanted: dict[tuple[str | None, ...] | None, list[CorrectionLine]] = {}
         for line in by_attempt[attempt]:
-            new = None if line.note == WITHDRAW else _new_cells(sheet, line, cells)
+            new = None if line.note == WITHDRAW else _new_cells(target, line, cells)
             wanted.setdefault(new, []).append(line)
         fates += [fate(line, "unchanged") for line in wanted.pop(cells, [])]
         if len(wanted) > 1:
@@ -276,40 +280,47 @@ def _one_row(
     return change, fates + in_force
 
 
-def _new_cells(sheet: SheetToCorrect, line: CorrectionLine, before: tuple[str | None, ...]) -> tuple[str | None, ...]:
+def _new_cells(target: _Target, line: CorrectionLine, before: tuple[str | None, ...]) -> tuple[str | None, ...]:
     """A cell that still says what the workbook showed keeps what the file holds."""
     cells = []
-    for header, old in zip(sheet.raw.headers, before, strict=True):
-        text = cell_text(line.cells[header], header in sheet.identifiers)
-        new = (text or "").strip(_TRIMMED) or None
-        cells.append(old if (new or "") == shown(old).strip(_TRIMMED) else new)
+    for header, old in zip(target.sheet.raw.headers, before, strict=True):
+        text = cell_text(line.cells[header], target.kind(header), 1900)
+        new = (text or "").strip(TRIMMED) or None
+        cells.append(old if (new or "") == shown(old).strip(TRIMMED) else new)
     return tuple(cells)
 
 
-def _with_changes(raw: RawSheet, changes: Mapping[int, _Change]) -> RawSheet:
+def _with_changes(sheet: ReadSheet, changes: Mapping[int, _Change]) -> ReadSheet:
     """The sheet with changed rows in place; a row that could not be cut into cells takes its place by number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if not changes:
-        return raw
+        return sheet
+    raw = sheet.raw
     numbers = pa.array(sorted(changes), pa.int64())
     rest = raw.table.filter(pc.invert(pc.is_in(raw.table["row_number"], value_set=numbers)))
     kept = [(n, c.cells) for n, c in sorted(changes.items()) if c.cells is not None]
     fresh = {h: pa.array([cells[i] for _, cells in kept], pa.string()) for i, h in enumerate(raw.headers)}
     fresh["row_number"] = pa.array([n for n, _ in kept], pa.int64())
     table = pa.concat_tables([rest, pa.table(fresh).select(rest.column_names)]).sort_by("row_number")
-    return replace(raw, table=table, malformed_rows=tuple(n for n in raw.malformed_rows if n not in changes))
+    return replace(
+        sheet,
+        raw=replace(raw, table=table, malformed_rows=tuple(n for n in raw.malformed_rows if n not in changes)),
+        attempts={number: change.attempt for number, change in changes.items()},
+        n_withdrawn=len(changes) - len(kept),
+    )
 
 
-def correction_frame(fates: Iterable[Fate], *, still_open: set[tuple[str, str, int]]) -> pd.DataFrame:
+def correction_frame(fates: Iterable[Fate], *, quarantine: pd.DataFrame) -> pd.DataFrame:
     """One row per line sent back: which row it is about, and what became of it.
 
     Parameters
     ----------
-    still_open
-        (file, sheet, row number) of every row in quarantine after the checks.
+    quarantine
+        Of the accounting, after the checks.
     """
+    still_open = set(zip(quarantine["file"], quarantine["sheet"], quarantine["row_number"], strict=True))
     rows = []
     for f in fates:
         place = (f.file, f.line.sheet, f.line.row_number)
@@ -331,3 +342,13 @@ def correction_frame(fates: Iterable[Fate], *, still_open: set[tuple[str, str, i
             }
         )
     return frame_of(rows, CORRECTION_COLUMNS)
+
+
+def closing_workbooks(corrections: pd.DataFrame, *, inbox: Path) -> list[dict[str, Any]]:
+    """Workbooks whose corrections are in force, as files without rows of their own: losing one would open rows without a word."""
+    in_force = corrections[corrections.state.isin(["closed", "withdrawn", "open"])]
+    blank = {c: 0 if c.startswith("n_") else "" for c in FILE_COLUMNS}
+    return [
+        {**blank, "table_name": table, "file": file, "sheet": sheet, "sha256": sha256_of(inbox / file)}
+        for table, file, sheet in sorted(set(zip(in_force.table_name, in_force.by_file, in_force.by_sheet, strict=True)))
+    ]

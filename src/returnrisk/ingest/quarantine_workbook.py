@@ -16,13 +16,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Contract
 from returnrisk.errors import IngestError
+from returnrisk.ingest.accounting import ReadSheet
 from returnrisk.ingest.headers import HeaderMap
-from returnrisk.ingest.readers import NUMBER_IN_IDENTIFIER, RawSheet
+from returnrisk.ingest.sheets import RawSheet
+from returnrisk.ingest.spelling import MARK
 from returnrisk.store.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHEET_PREFIX = "隔离更正"
 """Every sheet to be corrected is called so, with a number; a workbook with such a sheet is a correction, whatever its name."""
@@ -87,50 +92,37 @@ def receipt(sha256: str, *, sheet: str, row_number: int, attempt: int) -> str:
 
 
 def shown(cell: str | None) -> str:
-    r"""A cell as the workbook shows it: a number in place of an identity number is left blank, since its digits are lost.
+    r"""A cell as the workbook shows it: one that could not be kept (an identity number stored as a number) is left blank.
 
     Examples
     --------
-    >>> shown(" 张\x01三 "), shown(None), shown(NUMBER_IN_IDENTIFIER)
+    >>> shown(" 张\x01三 "), shown(None), shown(MARK + "ING015")
     (' 张三 ', '', '')
     """
-    if cell is None or cell == NUMBER_IN_IDENTIFIER:
+    if cell is None or cell.startswith(MARK):
         return ""
     return _FORBIDDEN.sub("", cell)[:LONGEST_CELL]
 
 
-def quarantined_sheet(
-    contract: Contract,
-    raw: RawSheet,
-    headers: HeaderMap,
-    *,
-    sha256: str,
-    reasons: Iterable[Mapping[str, Any]],
-    attempts: Mapping[int, int] | None = None,
-) -> QuarantinedSheet:
+def quarantined_sheet(contract: Contract, sheet: ReadSheet, *, reasons: Iterable[Mapping[str, Any]]) -> QuarantinedSheet:
     """The rows of one sheet that `reasons` name, with the cells they were sent with.
 
     Parameters
     ----------
     contract
         Of the table the sheet was read as.
-    raw
-        The sheet as it entered the checks, corrections applied.
-    headers
-        Which of its headers is which field.
-    sha256
-        Of the file.
+    sheet
+        As it entered the checks, corrections applied.
     reasons
         Rows of the quarantine accounting; those of other sheets are passed over.
-    attempts
-        How many corrections of a row, by number, were applied already.
     """
+    raw = sheet.raw
     by_row: dict[int, list[Mapping[str, Any]]] = {}
     for reason in reasons:
         if (reason["file"], reason["sheet"]) == (raw.file, raw.sheet):
             by_row.setdefault(int(reason["row_number"]), []).append(reason)
     cells = cells_of(raw, by_row)
-    columns = _columns_of_fields(headers, raw.headers)
+    columns = _columns_of_fields(sheet.headers, raw.headers)
     blank = (None,) * len(raw.headers)
     rows = []
     for number in sorted(by_row):
@@ -143,11 +135,11 @@ def quarantined_sheet(
                 cells=cells.get(number, blank),
                 reasons=tuple((str(r["code"]), str(r["text_zh"]), _said(contract, raw, str(r["field"]), places)) for r in found),
                 wrong=frozenset(i for where in places.values() for i in where),
-                attempt=(attempts or {}).get(number, 0) + 1,
+                attempt=sheet.attempts.get(number, 0) + 1,
             )
         )
     return QuarantinedSheet(
-        contract.name, contract.label_zh, contract.office, raw.file, raw.sheet, sha256, raw.headers, tuple(rows)
+        contract.name, contract.label_zh, contract.office, raw.file, raw.sheet, sheet.sha256, raw.headers, tuple(rows)
     )
 
 
@@ -216,6 +208,11 @@ def write_quarantine_workbooks(sheets: Sequence[QuarantinedSheet], folder: Path)
     for stale in set(folder.glob(f"{FILE_PREFIX}_*.xlsx")) - set(written):
         stale.unlink()
     return sorted(written)
+
+
+def workbooks_stand(quarantine: pd.DataFrame, folder: Path) -> bool:
+    """Whether the workbooks of these quarantined rows are still where they were written."""
+    return len(list(folder.glob(f"{FILE_PREFIX}_*.xlsx"))) == quarantine["table_name"].nunique()
 
 
 def workbook_name(content: Sequence[QuarantinedSheet]) -> str:

@@ -40,7 +40,9 @@ class SampledSheet:
             common = sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))[:DISTINCT]
             cells = pa.array([cell for cell, _ in common], pa.string())
             n = tuple(n for _, n in common)
-            found.append(SampledColumn(j, tuple(own), cells, n, sum(n), max(sum(n), len(rows) if len(common) < DISTINCT else sum(n))))
+            found.append(
+                SampledColumn(j, tuple(own), cells, n, sum(n), max(sum(n), len(rows) if len(common) < DISTINCT else sum(n)))
+            )
         return found
 
 
@@ -59,7 +61,9 @@ def sample_file(path: Path) -> list[SampledSheet]:
         return [SampledSheet(path.name, name, _even(rows)) for name, rows in _workbook_rows(path)]
     if kind == ".parquet":
         return [SampledSheet(path.name, "", _even(_parquet_rows(path)))]
-    raise IngestError(stop("ING003", path.name, f"files of kind '{path.suffix}' are not read; expected one of {', '.join(READABLE)}"))
+    raise IngestError(
+        stop("ING003", path.name, f"files of kind '{path.suffix}' are not read; expected one of {', '.join(READABLE)}")
+    )
 
 
 def _even(rows: Sequence[Sequence[str | None]]) -> tuple[tuple[str | None, ...], ...]:
@@ -93,7 +97,9 @@ def _workbook_rows(path: Path) -> list[tuple[str, list[list[str | None]]]]:
         contents = {name: sheet.to_python(skip_empty_area=False, nrows=ROWS) for name, sheet in read.items()}
         merged = {name: sheet.merged_cell_ranges or () for name, sheet in read.items()}
     except (CalamineError, OSError, ValueError) as error:
-        raise IngestError(stop("ING004", path.name, f"it cannot be read ({type(error).__name__}): open it and save it again")) from error
+        raise IngestError(
+            stop("ING004", path.name, f"it cannot be read ({type(error).__name__}): open it and save it again")
+        ) from error
     sheets = []
     for name, rows in contents.items():
         texts = [[_cell_text(cell) for cell in row] for row in rows]

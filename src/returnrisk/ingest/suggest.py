@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from returnrisk.contracts import Contract, load_contracts
 from returnrisk.errors import IngestError
@@ -135,7 +135,7 @@ def _suggest_sheet(sheet: SampledSheet, contracts: Mapping[str, Contract]) -> Su
     for score, name, _, _ in tried:
         best.setdefault(name, round(score, 2))
     _, name, wide, pairs = tried[0]
-    proposed = tuple(_line(c, pairs.get(c.position), contracts[name]) for c in columns)
+    proposed = tuple(_line(c, pairs.get(c.position)) for c in columns)
     return Suggestion(
         file=sheet.file,
         sheet=sheet.sheet,
@@ -156,7 +156,9 @@ def _suggest_sheet(sheet: SampledSheet, contracts: Mapping[str, Contract]) -> Su
 # -------------------------------------------------------------------------------------------------------------- header
 
 
-def _header_of(rows: Sequence[Sequence[str | None]], contracts: Mapping[str, Contract]) -> tuple[int, int, list[tuple[str, ...]]] | None:
+def _header_of(
+    rows: Sequence[Sequence[str | None]], contracts: Mapping[str, Contract]
+) -> tuple[int, int, list[tuple[str, ...]]] | None:
     """First row of the header, number of its rows, and the levels of each column's name.
 
     The header a contract recognises best, else the row that looks most like one: filled, all different, no numbers, and rows below.
@@ -236,7 +238,7 @@ def _missing(contract: Contract, pairs: Mapping[int, tuple[Candidate, Fit]], *, 
     return tuple(c.name for c in candidates(contract, wide=wide) if c.required and c.name not in names and c.name not in optional)
 
 
-def _line(column: SampledColumn, pair: tuple[Candidate, Fit] | None, contract: Contract) -> ColumnSuggestion:
+def _line(column: SampledColumn, pair: tuple[Candidate, Fit] | None) -> ColumnSuggestion:
     if pair is None:
         said = "没有合适的字段，不入库 / fits no field: dropped"
         return ColumnSuggestion(column.header or f"（第{column.position + 1}列）", None, "", 0.0, (said,))
@@ -253,7 +255,9 @@ def _line(column: SampledColumn, pair: tuple[Candidate, Fit] | None, contract: C
         evidence.append(f"{len(values)}种写法对应到代码 / labels matched to codes")
     if left:
         evidence.append(f"{left}种写法须人工对应 / labels left to a person")
-    return ColumnSuggestion(column.header, candidate.name, candidate.label_zh, fit.confidence, tuple(evidence), unit, values or None)
+    return ColumnSuggestion(
+        column.header, candidate.name, candidate.label_zh, fit.confidence, tuple(evidence), unit, values or None
+    )
 
 
 def _unit_of(column: SampledColumn, candidate: Candidate) -> str | None:
@@ -319,7 +323,9 @@ def _values_block(content: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 def _pattern(file: str) -> str:
     """A file's name with its figures (months, days, numbers of copies) left open."""
-    return re.sub(r"\*+", "*", re.sub(r"[\d年月日._()（） -]*\d[\d年月日_()（） -]*", "*", Path(file).stem)) + f"*{Path(file).suffix}"
+    return (
+        re.sub(r"\*+", "*", re.sub(r"[\d年月日._()（） -]*\d[\d年月日_()（） -]*", "*", Path(file).stem)) + f"*{Path(file).suffix}"
+    )
 
 
 def _quoted(text: str) -> str:

@@ -90,7 +90,9 @@ def candidates(contract: Contract, *, wide: bool) -> list[Candidate]:
     by_wide = {name for w in contract.wide_columns for name in (*w.sets, w.measure)} if wide else set()
     found = [Candidate(f.name, f.label_zh, f.headers, f, f.required) for f in contract.fields if f.name not in by_wide]
     if wide:
-        found += [Candidate(w.header, w.header, (w.header,), contract.field(w.measure), required=False) for w in contract.wide_columns]
+        found += [
+            Candidate(w.header, w.header, (w.header,), contract.field(w.measure), required=False) for w in contract.wide_columns
+        ]
     return found
 
 
@@ -224,7 +226,9 @@ def evidence_of(column: SampledColumn, candidate: Candidate, fit: Fit) -> tuple[
         said.append(f"列名与“{fit.like}”相似{fit.name:.0%} / header like '{fit.like}'")
     if not column.n_filled:
         return (*said, "样本中全为空 / empty in the sample")
-    said.append(f"{_readable_share(column, candidate.field):.0%}可读为{_kind_zh(candidate.field)} / readable as {_kind_en(candidate.field)}")
+    said.append(
+        f"{_readable_share(column, candidate.field):.0%}可读为{_kind_zh(candidate.field)} / readable as {_kind_en(candidate.field)}"
+    )
     if candidate.field.pseudonym == "person":
         said.append(f"{right_share(column):.0%}校验码相符 / check digits right")
     elif candidate.field.type == "date":
