@@ -12,8 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from returnrisk.contracts import load_contracts
 from returnrisk.ingest.codes import CODES
+from returnrisk.ingest.headers import map_headers
 from returnrisk.ingest.id_numbers import PROVINCES, VERDICT_CODES, id_number_verdict, id_number_verdicts
+from returnrisk.ingest.readers import read_file
+from returnrisk.ingest.sheets import expected_of
+from returnrisk.ingest.table import ingest_table
 from returnrisk.simulate.names import identity_numbers
 from returnrisk.store.view import connect
 
@@ -131,3 +136,24 @@ def test_the_expression_compiles_for_spark():
 def test_every_verdict_has_a_code_with_both_texts():
     assert {CODES[c].effect for c in VERDICT_CODES.values()} == {"quarantines"}
     assert set(VERDICT_CODES) == {"check_digit", "form", "date", "division"}
+
+
+def test_ingest_quarantines_each_impossible_number_under_its_own_code(tmp_path):
+    contract = load_contracts()["member"]
+    numbers = {
+        "999901198001010016": None,
+        "999901198001010013": "ING060",
+        "99990119800101001": "ING014",
+        completed("99990119801301001"): "ING062",
+        completed("19990119800101001"): "ING063",
+        "99990119810101003x": None,
+    }
+    rows = "".join(f"{n},男,1980-01-01,2020-01-01\n" for n in numbers)
+    (tmp_path / "家庭成员信息.csv").write_text("身份证号码,性别,出生日期,登记日期\n" + rows, encoding="utf-8")
+    (sheet,) = read_file(tmp_path / "家庭成员信息.csv", expected=expected_of(contract))
+    result = ingest_table(
+        connect(), contract, sheets=[(sheet, map_headers(sheet, contract))], parents={}, key=b"sixteen bytes at least", delay_days=0
+    )
+    assert [(r["row"], r["code"]) for r in result.quarantined] == [(i, c) for i, c in enumerate(numbers.values()) if c]
+    assert all(r["text_zh"].startswith("身份证号码") for r in result.quarantined)
+    assert not any(n in str(result.quarantined) for n in numbers)

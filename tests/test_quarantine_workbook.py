@@ -20,7 +20,7 @@ from returnrisk.ingest.inbox import IngestResult, ingest_inbox
 from returnrisk.ingest.quarantine_workbook import FRONT_HEADERS, NOTE_HEADER, QuarantinedRow, QuarantinedSheet, workbook_bytes
 
 KEY = b"a key for the correction tests"
-P1, P2 = "999901198001010013", "99990119810101002X"
+P1, P2 = "999901198001010016", "99990119810101003X"
 INCOME = "收入台账_2024-01.csv"
 HEADER_LINE = 3  # title, advice, header
 
