@@ -12,7 +12,7 @@ from typing import Any
 from returnrisk.errors import IngestError
 from returnrisk.ingest.codes import stop
 from returnrisk.ingest.readers import DELIMITERS, READABLE, TEXT_KINDS, WORKBOOK_KINDS, decode
-from returnrisk.ingest.suggest_columns import DISTINCT, SampledColumn
+from returnrisk.ingest.suggest_columns import DISTINCT, SampledColumn, right_share
 
 ROWS = 2000
 """So many rows from the top are looked at."""
@@ -40,9 +40,8 @@ class SampledSheet:
             common = sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))[:DISTINCT]
             cells = pa.array([cell for cell, _ in common], pa.string())
             n = tuple(n for _, n in common)
-            found.append(
-                SampledColumn(j, tuple(own), cells, n, sum(n), max(sum(n), len(rows) if len(common) < DISTINCT else sum(n)))
-            )
+            n_rows = sum(n) + len(rows) - sum(counts.values())
+            found.append(SampledColumn(j, tuple(own), cells, n, sum(n), n_rows, right_share(cells, n)))
         return found
 
 

@@ -1,15 +1,13 @@
 """What a foreign file may be: which table, which column is which field, in which unit and form; for a person to confirm.
 
 A bounded sample is read (the top of every visible sheet), every table of the contracts is tried, and the assignment of columns to
-fields that fits best as a whole is proposed, with the evidence and a confidence for each line. The draft it makes is a source mapping
-(`mapping.py`) that says `confirmed: false`. No cell is shown: headers, shares, forms and rounded ranges are, and labels that many rows
+fields that fits best as a whole is proposed, with the evidence and a confidence for each line. No cell is shown: headers, shares, forms and rounded ranges are, and labels that many rows
 share.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from returnrisk.contracts import Contract, load_contracts
 from returnrisk.errors import IngestError
-from returnrisk.ingest.header_rows import FoundHeader, find_header, header_key, known_headers, plain_header
+from returnrisk.ingest.header_rows import FoundHeader, find_header, known_headers, plain_header
 from returnrisk.ingest.headers import derivable
 from returnrisk.ingest.sample import SampledSheet, sample_file
 from returnrisk.ingest.suggest_columns import (
@@ -265,76 +263,3 @@ def _unit_of(column: SampledColumn, candidate: Candidate) -> str | None:
     stated = [unit for level in column.levels if (unit := plain_header(level)[1])]
     known = factors(candidate.field)
     return stated[-1] if stated and stated[-1] in UNIT_WORDS and known.get(stated[-1], 1) != 1 else None
-
-
-# --------------------------------------------------------------------------------------------------------------- draft
-
-
-def mapping_draft(suggestions: Sequence[Suggestion], *, name: str, contracts: Mapping[str, Contract] | None = None) -> str:
-    """A source mapping in YAML with confidence and evidence as comments, `confirmed: false`.
-
-    Parameters
-    ----------
-    suggestions
-        Of the sheets of one file.
-    name
-        Of the source (the folder the draft goes to).
-    """
-    known = contracts or load_contracts()
-    lines = [
-        "# 由 returnrisk ingest --suggest 提出的草案：请逐行核对，改正后把 confirmed 改为 true，删去用不着的行。",
-        "# Draft proposed by `returnrisk ingest --suggest`: check every line, correct it, then set confirmed to true.",
-        "schema: 1",
-        "kind: files",
-        f"name: {_quoted(name)}",
-        "office: " + _quoted(known[suggestions[0].table].office),
-        "confirmed: false",
-        "files:",
-    ]
-    for s in suggestions:
-        others = "、".join(f"{table} {score:.2f}" for table, score in s.tables)
-        lines += [
-            f"  - pattern: {_quoted(_pattern(s.file))}",
-            f"    table: {s.table}  # {others}",
-            *([f"    sheet: {_quoted(s.sheet)}"] if s.sheet else []),
-            f"    header_row: {s.header_row}",
-            f"    header_rows: {s.header_rows}",
-            "    columns:",
-        ]
-        placed = [c for c in s.columns if c.name]
-        lines += [f"      {_quoted(c.header)}: {c.name}  # {c.confidence:.2f} {'；'.join(c.evidence)}" for c in placed]
-        dropped = [c.header for c in s.columns if not c.name and header_key(c.header)]
-        lines += [f"    ignore: [{', '.join(_quoted(h) for h in dropped)}]"] if dropped else []
-        lines += _block("units", {c.header: c.unit for c in placed if c.unit})
-        lines += _values_block({c.name: c.values for c in placed if c.name and c.values})
-        lines += ["    date_epoch: 1900  # 日期按序列号存储，起算年须核对 / serials: check the first year"] if s.serials else []
-        lines += [f"    # 缺少必填字段 / required, no column: {'、'.join(s.missing)}"] if s.missing else []
-    return "\n".join(lines) + "\n"
-
-
-def _block(key: str, content: Mapping[str, str]) -> list[str]:
-    return [f"    {key}:", *(f"      {_quoted(k)}: {_quoted(v)}" for k, v in content.items())] if content else []
-
-
-def _values_block(content: Mapping[str, Mapping[str, str]]) -> list[str]:
-    lines = [line for name, labels in content.items() for line in (f"      {name}:", *(f"        {_quoted(k)}: {_quoted(v)}" for k, v in labels.items()))]  # fmt: skip
-    return ["    values:", *lines] if lines else []
-
-
-def _pattern(file: str) -> str:
-    """A file's name with its figures (months, days, numbers of copies) left open."""
-    return (
-        re.sub(r"\*+", "*", re.sub(r"[\d年月日._()（） -]*\d[\d年月日_()（） -]*", "*", Path(file).stem)) + f"*{Path(file).suffix}"
-    )
-
-
-def _quoted(text: str) -> str:
-    """A text as a YAML scalar that no reader takes for anything else."""
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
-
-
-def most_likely(suggestions: Sequence[Suggestion]) -> Counter[str]:
-    """Tables proposed, with the number of sheets."""
-    return Counter(s.table for s in suggestions)

@@ -39,7 +39,10 @@ _DATE_FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class SampledColumn:
-    """A column of the sample: position, levels of its header, its distinct cells and how many rows have each (Arrow, aligned)."""
+    """A column of the sample: position, levels of its header, its distinct cells and how many rows have each (Arrow, aligned).
+
+    `right_ids` is the share of filled rows that hold a citizen number with a right check digit.
+    """
 
     position: int
     levels: tuple[str, ...]
@@ -47,6 +50,7 @@ class SampledColumn:
     counts: tuple[int, ...]
     n_filled: int
     n_rows: int
+    right_ids: float
 
     @property
     def header(self) -> str:
@@ -150,7 +154,7 @@ def _content(column: SampledColumn, f: Field) -> tuple[float, float]:
     if f.codes:
         proof = 0.85 if distinct >= 2 and f.type == "string" else 0.3
         # labels of a source's own are expected: what is not in the code list weighs little against a header that is
-        return 0.55 + 0.45 * share, proof * share
+        return 0.75 + 0.25 * share, proof * share
     if f.type == "boolean":
         return share, 0.3 * share if distinct >= 2 else 0.1 * share
     if f.type == "date":
@@ -175,21 +179,22 @@ def _share(column: SampledColumn, pattern: str) -> float:
 def _identifier_proof(column: SampledColumn, f: Field, readable: float) -> float:
     """A person's number proves itself by its check digit; any other identifier by being distinct and made of digits or letters."""
     if f.pseudonym == "person":
-        return 0.95 * right_share(column)
+        return 0.95 * column.right_ids
     digits = _share(column, r"\d") if readable > 0.9 else 0.0
-    not_a_person = 1 - right_share(column)
+    not_a_person = 1 - column.right_ids
     looks_like_more = _share(column, r"^\d{4}[-/.年]\d{1,2}([-/.月]\d{1,2}日?)?$") + _share(column, r"^-?\d+\.\d+$")
     return 0.25 * readable * digits * not_a_person * max(0.0, 1 - looks_like_more)
 
 
-def right_share(column: SampledColumn) -> float:
+def right_share(cells: Any, counts: Sequence[int]) -> float:
     """Share of filled rows that hold a citizen number with a right check digit."""
+    import pyarrow.compute as pc
+
     from returnrisk.ingest.id_numbers import id_number_verdicts
 
-    if not column.n_filled or not _share(column, r"^\d{17}[\dXx]$"):
+    if not sum(counts) or not pc.any(pc.match_substring_regex(cells, r"^\d{17}[\dXx]$")).as_py():
         return 0.0
-    right = [v == "right" for v in id_number_verdicts(column.cells).to_pylist()]
-    return sum(n for n, is_right in zip(column.counts, right, strict=True) if is_right) / column.n_filled
+    return sum(n for n, v in zip(counts, id_number_verdicts(cells).to_pylist(), strict=True) if v == "right") / sum(counts)
 
 
 def readable_cells(column: SampledColumn, f: Field, *, epoch: int | None = 1900) -> list[bool]:
@@ -230,7 +235,7 @@ def evidence_of(column: SampledColumn, candidate: Candidate, fit: Fit) -> tuple[
         f"{_readable_share(column, candidate.field):.0%}可读为{_kind_zh(candidate.field)} / readable as {_kind_en(candidate.field)}"
     )
     if candidate.field.pseudonym == "person":
-        said.append(f"{right_share(column):.0%}校验码相符 / check digits right")
+        said.append(f"{column.right_ids:.0%}校验码相符 / check digits right")
     elif candidate.field.type == "date":
         said.append(f"写法 {'、'.join(date_forms(column))} / forms")
     elif candidate.field.type in PLAIN_NUMBERS and not candidate.field.codes and not candidate.field.pseudonym:
@@ -273,7 +278,12 @@ def _range(column: SampledColumn, f: Field) -> str:
     if len(numbers) < 10 or (f.minimum or 0) >= 10**5:  # few numbers would show somebody's; codes of areas have no range
         return ""
     low, high = numbers[len(numbers) // 20], numbers[-1 - len(numbers) // 20]
-    return f"多在{low:.2g}至{high:.2g} / mostly {low:.2g} to {high:.2g}"
+    return f"多在{_rounded(low)}至{_rounded(high)} / mostly {_rounded(low)} to {_rounded(high)}"
+
+
+def _rounded(number: float) -> str:
+    """Two figures, written out."""
+    return f"{float(f'{number:.2g}'):g}" if abs(number) < 1e6 else f"{float(f'{number:.2g}'):.0f}"
 
 
 def small_amounts(column: SampledColumn, f: Field) -> bool:
