@@ -205,6 +205,9 @@ def _assign(
     import numpy as np
     from scipy.optimize import linear_sum_assignment
 
+    columns = sorted(
+        columns, key=lambda c: (c.header, c.position)
+    )  # equally good assignments must not hang on the order of columns
     fits = [[reader.fit(c, f) for f in fields] for c in columns]
     gain = np.array([[f.confidence if f.confidence >= LEAST_CONFIDENCE else 0.0 for f in row] for row in fits])
     if not gain.size:
