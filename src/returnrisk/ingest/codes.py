@@ -87,11 +87,10 @@ _CATALOGUE = (
     ("ING051", "source_mapping", "notice", "按来源映射读取", "read through a source's mapping"),
     # identity numbers and division codes
     ("ING060", "wrong_check_digit", "quarantines", "身份证号校验码不符", "the identity number's check digit is wrong"),
-    ("ING061", "wrong_id_form", "quarantines", "不是18位身份证号", "not an identity number of 18 digits"),
     ("ING062", "impossible_id_date", "quarantines", "身份证号中的出生日期不可能", "the birth date inside the identity number is impossible"),
     ("ING063", "unknown_id_division", "quarantines", "身份证号前两位不是任何省级代码", "the identity number begins with no province's code"),
     ("ING065", "replaced_division", "recovers", "旧区划代码，已换成现行代码", "a former division code: replaced by its successor"),
-    ("ING066", "unknown_division", "quarantines", "区划代码在该日期不存在", "no such division code on that day"),
+    ("ING066", "unknown_division", "notice", "区划代码表中没有的代码", "codes that the table of divisions does not hold"),
     # corrections sent back
     ("ING070", "row_not_quarantined", "notice", "更正所指的行不在隔离中，更正未采用", "the correction is for a row that was not quarantined: not applied"),
     ("ING071", "file_replaced", "notice", "更正所指的文件已被替换或移走，更正未采用", "the corrected file has been replaced or removed since: not applied"),

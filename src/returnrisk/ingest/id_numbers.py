@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Verdict = Literal["right", "check_digit", "form", "date", "division"]
 """right · check_digit: the last digit does not fit the others · form: not 17 digits and a digit or X · date: no such day, or outside
 the years a living person can be born in · division: begins with no province's code."""
-VERDICT_CODES: dict[Verdict, str] = {"check_digit": "ING060", "form": "ING061", "date": "ING062", "division": "ING063"}
+VERDICT_CODES: dict[Verdict, str] = {"check_digit": "ING060", "form": "ING014", "date": "ING062", "division": "ING063"}
 """The quarantine code of each verdict but `right` (texts: `codes.py`)."""
 
 FORM = r"^[0-9]{17}[0-9Xx]$"

@@ -28,6 +28,7 @@ from returnrisk.ingest.accounting import (
 from returnrisk.ingest.codes import stop
 from returnrisk.ingest.corrections import closing_workbooks, correct, correction_frame, is_correction_workbook
 from returnrisk.ingest.county import home_county
+from returnrisk.ingest.divisions import Divisions, load_divisions, with_current_codes
 from returnrisk.ingest.half_delivery import HalfDelivery, half_delivered
 from returnrisk.ingest.headers import map_headers, recognise_table
 from returnrisk.ingest.mapping import FileMapping, load_mappings, mapping_of
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 ACCOUNTS = ("files", "quarantine", "duplicates", "notices", "corrections")
-QUARANTINE = "quarantine"
+QUARANTINE, DIVISIONS = "quarantine", "divisions.csv"
 INGEST_VERSION = 3
 """Raise it whenever the same files would be read otherwise: the store is then made anew."""
 REQUIRED_TABLES = ("village", "household", "household_roster", "member", "income", "delivery", "line")
@@ -75,7 +76,8 @@ def ingest_inbox(
 ) -> IngestResult:
     """Read all files of `inbox` and replace the store.
 
-    Quarantined rows go to their offices as workbooks in `quarantine/` beside the store; corrected, they are put into the inbox.
+    Beside the store lie `quarantine/`, the workbooks of quarantined rows, which offices correct and which are then put into the inbox,
+    and the county's own `divisions.csv`, if it has one.
 
     Parameters
     ----------
@@ -105,7 +107,9 @@ def ingest_inbox(
     report = progress or (lambda *_: None)
     reading = load_mappings(contracts=known) if mappings is None else tuple(mappings)
     rule = half_delivery or HalfDelivery()
-    inputs = _inputs_fingerprint(inbox, key=key, settings=(sorted((delays or {}).items()), sorted(known.items()), reading, rule))
+    divisions = load_divisions(store.parent / DIVISIONS)
+    settings = (sorted((delays or {}).items()), sorted(known.items()), reading, rule, divisions)
+    inputs = _inputs_fingerprint(inbox, key=key, settings=settings)
     before = _unchanged(store, inputs)
     if before is not None and workbooks_stand(before.report.quarantine, store.parent / QUARANTINE):
         return before
@@ -114,7 +118,9 @@ def ingest_inbox(
         _read_all(inbox, known, reading, progress=report), known, workbooks=_correction_workbooks(inbox), inbox=inbox
     )
     delay_of = {name: (delays or {}).get(name, contract.delay_days) for name, contract in known.items()}
-    accepted, accounts, waiting = _check_all(by_table, known, key=key, delays=delay_of, rule=rule, progress=report)
+    accepted, accounts, waiting = _check_all(
+        by_table, known, key=key, delays=delay_of, rule=rule, divisions=divisions, progress=report
+    )
     quarantine = frame_of([row for a in accounts for row in a.quarantined], QUARANTINE_COLUMNS)
     corrections = correction_frame(fates, quarantine=quarantine)
     files = [row for a in accounts for row in a.files] + closing_workbooks(corrections, inbox=inbox)
@@ -149,6 +155,7 @@ def _check_all(
     key: bytes | None,
     delays: Mapping[str, int],
     rule: HalfDelivery,
+    divisions: Divisions,
     progress: Progress,
 ) -> tuple[dict[str, Any], list[TableAccount], list[QuarantinedSheet]]:
     """Accepted rows, account and waiting rows of every table: parents first, deliveries last, when it is known what was delivered."""
@@ -156,16 +163,18 @@ def _check_all(
     accepted: dict[str, Any] = {}
     accounts = []
     waiting: list[QuarantinedSheet] = []
+    villages: set[int] = set()
     order = sorted((name for name in load_order(contracts) if name in by_table), key=lambda name: name == "delivery")
     county = home_county((s.raw, s.headers) for s in by_table["village"])
     for i, name in enumerate(order):
         progress("check", i, len(order))
         sheets = by_table.pop(name)
+        current = with_current_codes(sheets, contracts[name], divisions, villages=villages)
         late = partial(half_delivered, tables=accepted, delays=delays, rule=rule) if name == "delivery" else None
         result = ingest_table(
             con,
             contracts[name],
-            sheets=[(s.raw, s.headers) for s in sheets],
+            sheets=[(s.raw, s.headers) for s in current],
             parents=accepted,
             key=key,
             delay_days=delays[name],
@@ -173,7 +182,9 @@ def _check_all(
             late=late,
         )
         accepted[name] = result.accepted
-        accounts.append(account_table(contracts[name], sheets, result))
+        if name == "village":
+            villages = set(result.accepted.village_code.to_pyarrow().to_pylist())
+        accounts.append(account_table(contracts[name], current, result))
         waiting += [quarantined_sheet(contracts[name], s, reasons=accounts[-1].quarantined) for s in sheets]
     return accepted, accounts, waiting
 

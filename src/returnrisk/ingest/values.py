@@ -1,7 +1,7 @@
 """Text to typed values, as engine expressions; identifiers to pseudonyms.
 
 Cells have been respelt before (`spelling`): what is still not plain here is refused. ING011 not a number, date or yes/no · ING012 not
-in the code list · ING014, ING015, ING017 identifier malformed, stored as a number, of the old 15 digits · ING060 to ING063 impossible as a citizen number.
+in the code list · ING014, ING015, ING017 identifier malformed, stored as a number, of the old 15 digits · ING060, ING062, ING063 impossible as a citizen number.
 """
 
 from __future__ import annotations
