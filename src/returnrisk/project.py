@@ -169,8 +169,10 @@ class Project:
         """Read the whole inbox into the store; every row accounted for in `store/accounting/`, workbooks to correct in `quarantine/`."""
         from returnrisk.ingest.inbox import ingest_inbox
         from returnrisk.ingest.mapping import load_mappings
+        from returnrisk.ingest.sql_source import fetch_sources
         from returnrisk.store.pseudonyms import read_key
 
+        fetch_sources(self.config.sources, root=self.root, inbox=self.root / "inbox")
         return ingest_inbox(
             self.root / "inbox",
             self.root / "store",
