@@ -146,7 +146,7 @@ def ingest(*, project: ProjectDir = HERE, suggest: Path | None = None, out: Path
     suggest
         A foreign file: only propose which table it is and which column is which field, for a person to confirm.
     out
-        With --suggest: where to write the draft, e.g. sources/<name>/mapping.yaml of the project.
+        With --suggest: where to write the draft, e.g. sources/NAME/mapping.yaml of the project.
     """
     if suggest is not None:
         return _suggest(suggest, out=out, as_json=json_)

@@ -180,8 +180,8 @@ def correct(
         if change is not None:
             changed.setdefault(target, {})[number] = change
     corrected: dict[str, list[ReadSheet]] = {name: [] for name in by_table}
-    for i, target in enumerate(sheets):
-        corrected[target.contract.name].append(_with_changes(target.sheet, changed.get(i, {})))
+    for i, s in enumerate(sheets):
+        corrected[s.contract.name].append(_with_changes(s.sheet, changed.get(i, {})))
     return corrected, fates
 
 

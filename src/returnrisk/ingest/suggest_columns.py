@@ -232,7 +232,9 @@ def readable_cells(column: SampledColumn, f: Field, *, epoch: int | None = 1900)
         known = {str(k) for k in f.codes} | {str(v) for v in f.valid_values or ()}
         return [text is not None and text in known for text in done.to_pylist()]
     pattern = {"boolean": "^(" + "|".join(PLAIN_YES_NO) + ")$", "date": PLAIN_DATE, **PLAIN_NUMBERS}.get(f.type, f.pattern or "")
-    good = pc.fill_null(pc.match_substring_regex(done, pattern), fill_value=True).to_pylist()  # a sign for nothing is readable
+    good: list[bool] = pc.fill_null(
+        pc.match_substring_regex(done, pattern), fill_value=True
+    ).to_pylist()  # a sign for nothing is readable
     if f.type in PLAIN_NUMBERS and (f.minimum is not None or f.maximum is not None):
         low = float("-inf") if f.minimum is None else f.minimum
         high = float("inf") if f.maximum is None else f.maximum
