@@ -166,13 +166,20 @@ class Project:
     # -- stages ---------------------------------------------------------------------------------------------------------------
 
     def ingest(self) -> IngestResult:
-        """Read the whole inbox into the store; every row accounted for in `store/accounting/`."""
+        """Read the whole inbox into the store; every row accounted for in `store/accounting/`, workbooks to correct in `quarantine/`."""
         from returnrisk.ingest.inbox import ingest_inbox
+        from returnrisk.ingest.mapping import load_mappings
+        from returnrisk.ingest.sql_source import fetch_sources
         from returnrisk.store.pseudonyms import read_key
 
-        key = read_key(self.root / self.config.key_file)
+        fetch_sources(self.config.sources, root=self.root, inbox=self.root / "inbox")
         return ingest_inbox(
-            self.root / "inbox", self.root / "store", key=key, delays=self.config.delay_days, progress=self.progress
+            self.root / "inbox",
+            self.root / "store",
+            key=read_key(self.root / self.config.key_file),
+            delays=self.config.delay_days,
+            mappings=(*load_mappings(), *load_mappings(self.root / "sources")),
+            progress=self.progress,
         )
 
     def snapshot(self, as_of: dt.date, *, store: Store | None = None) -> Snapshot:

@@ -1,7 +1,8 @@
 """Text to typed values, as engine expressions; identifiers to pseudonyms.
 
 Cells have been respelt before (`spelling`), so that a cell is either read for sure or holds a mark that says why not; only of a date
-the calendar is asked here. ING011 not a number, date or yes/no · ING012 not in the code list · ING014, ING015, ING017 identifier malformed, stored as a number, of the old 15 digits.
+the calendar is asked here. ING011 not a number, date or yes/no · ING012 not in the code list · ING014, ING015, ING017 identifier
+malformed, stored as a number, of the old 15 digits · ING060, ING062, ING063 impossible as a citizen number.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Field
 from returnrisk.errors import PseudonymKeyError
-from returnrisk.ingest.spelling import MARK, PLAIN_NUMBERS, spell_identifier
+from returnrisk.ingest.id_numbers import VERDICT_CODES, id_number_verdicts
+from returnrisk.ingest.spelling import MARK, PLAIN_NUMBERS, mark, spell_identifier
 from returnrisk.store.pseudonyms import pseudonymise
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ def pseudonymise_column(column: Any, field: Field, *, key: bytes | None) -> Pseu
     texts = encoded.dictionary.to_pylist()
     odd = {i: spell_identifier(t, field) for i, t in enumerate(texts) if not pattern.search(t) or (is_person and t[-1:] == "x")}
     spelt = [odd[i].text if i in odd else t for i, t in enumerate(texts)]
+    spelt = _proved(spelt) if is_person else spelt
     good = [t for t in spelt if t is not None and not t.startswith(MARK)]
     made: Mapping[str, int] = pseudonymise(good, kind=str(field.pseudonym), key=key)
     presence = [t if t and t.startswith(MARK) else PRESENT for t in spelt]
@@ -103,3 +106,14 @@ def pseudonymise_column(column: Any, field: Field, *, key: bytes | None) -> Pseu
         marks=frozenset(p[1:] for p in presence if p.startswith(MARK)),
         positions={"ING042": rows} if len(rows) else {},
     )
+
+
+def _proved(numbers: list[str | None]) -> list[str | None]:
+    """Citizen numbers whose check digit, birth date or province cannot be right become the mark that says which."""
+    import pyarrow as pa
+
+    verdicts = id_number_verdicts(pa.array(numbers, pa.string())).to_pylist()
+    return [
+        mark(VERDICT_CODES[v]) if v in VERDICT_CODES and n is not None and not n.startswith(MARK) else n
+        for n, v in zip(numbers, verdicts, strict=True)
+    ]
