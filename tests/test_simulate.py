@@ -436,7 +436,7 @@ def test_monitoring_is_opened_once_at_a_time_and_closed_after_months(large):
     closed = rows[rows["eliminated_on"].notna()]
     assert len(closed) > 50
     ended = large.truth.groupby("household_id")["month_end"].max() < large.truth["month_end"].max()
-    lives = ~closed["household_id"].map(ended)  # with its last member a household leaves monitoring at once
+    lives = closed["household_id"].isin(ended.index[~ended])  # with its last member a household leaves monitoring at once
     assert ((closed["eliminated_on"] - closed["identified_on"]).dt.days > 150)[lives].all()
     opened = rows[rows["eliminated_on"].isna()]
     assert not opened.duplicated(["household_id", "identified_on"]).any()
