@@ -11,16 +11,21 @@ import numpy as np
 from returnrisk.simulate.month import Month
 from returnrisk.simulate.parameters import Parameters
 from returnrisk.simulate.population import CHILD, GRANDCHILD, HEAD, OTHER, PARENT, SPOUSE
-from returnrisk.simulate.state import Bools, CountyState, Households, Ints, Programme
+from returnrisk.simulate.state import CountyState, Households, Ints, Programme
 
 
-def rearrange(state: CountyState, rng: np.random.Generator, parameters: Parameters) -> None:
-    """Splits, then joins, then moves; what a household owns goes with its people."""
+def rearrange(state: CountyState, rng: np.random.Generator, parameters: Parameters) -> Month:
+    """Splits, then joins, then moves; what a household owns goes with its people. Returns the month laid out for what comes next."""
     month = Month.of(state, rng, parameters)
+    n = state.n_households
     _split(month)
-    month = Month.of(state, rng, parameters)
     _join(month)
     _move(month)
+    if state.n_households == n:
+        return month
+    laid_out = Month.of(state, rng, parameters)
+    laid_out.known_ages, laid_out.known_members = month.known_ages, month.known_members
+    return laid_out
 
 
 def _split(month: Month) -> None:
@@ -72,6 +77,7 @@ def _found(month: Month, sons: Ints, wives: Ints, small: Ints) -> None:
         persons.relation[who] = relation
     persons.joined_day[leaving] = np.sort(month.event_days(len(parents)))[place[persons.household[leaving]]]
     persons.household[leaving] = n + place[persons.household[leaving]]
+    month.known_members = None
 
 
 def _without_decisions(households: Households) -> None:
@@ -97,10 +103,17 @@ def _without_decisions(households: Households) -> None:
 def _join(month: Month) -> None:
     """One or two old people give up their household and move in with a younger one of the same village."""
     persons, households, age, n = month.state.persons, month.state.households, month.ages(), month.state.n_households
-    grown = month.counted(np.flatnonzero(persons.present & (age >= 30) & (age < 60)))
-    old = month.alive() & (month.members() <= 2) & (month.counted(np.flatnonzero(persons.present & (age < 60))) == 0)
-    leaving = month.thinned(np.flatnonzero(old), month.parameters.family.join_year / 12)
-    hosts = np.flatnonzero((grown > 0) & (month.members() < 7))
+    leaving, members = month.drawn(n, month.parameters.family.join_year / 12), month.members()
+    leaving = leaving[(members[leaving] > 0) & (members[leaving] <= 2)]
+    looked_at = np.zeros(n, dtype=bool)
+    looked_at[leaving] = True
+    who = np.flatnonzero(looked_at[persons.household] & persons.present)
+    leaving = leaving[month.counted(who[age[who] < 60])[leaving] == 0]
+    near = np.zeros(len(month.state.villages.code), dtype=bool)
+    near[households.village[leaving]] = True
+    looked_at = near[households.village] & (members < 7)
+    who = np.flatnonzero(looked_at[persons.household] & persons.present)
+    hosts = np.flatnonzero(month.counted(who[(age[who] >= 30) & (age[who] < 60)]))
     hosts = hosts[np.argsort(households.village[hosts], kind="stable")]
     start = np.searchsorted(households.village[hosts], households.village[leaving])
     count = np.searchsorted(households.village[hosts], households.village[leaving], side="right") - start
@@ -117,9 +130,8 @@ def _join(month: Month) -> None:
     persons.joined_day[who] = day[persons.household[who]]
     persons.household[who] = host[persons.household[who]]
     persons.relation[who] = PARENT
-    gone = np.zeros(n, dtype=bool)
-    gone[leaving] = True
-    _dissolve(households, gone)
+    month.known_members = None
+    _dissolve(households, leaving)
 
 
 def _move(month: Month) -> None:
@@ -138,12 +150,10 @@ def _move(month: Month) -> None:
 def end_empty(month: Month) -> None:
     """Households whose last member died or left lose land and entitlements."""
     households = month.state.households
-    empty = ~month.alive()
-    if (empty & ((households.land_mu > 0) | (households.subsidies > 0).any(axis=1) | households.remittance)).any():
-        _dissolve(households, empty)
+    _dissolve(households, np.flatnonzero(month.members() == 0))
 
 
-def _dissolve(households: Households, gone: Bools) -> None:
+def _dissolve(households: Households, gone: Ints) -> None:
     """Nothing is left of a household but its records; offices close monitoring and measures themselves."""
     for name in (
         "land_mu",

@@ -58,8 +58,7 @@ def step(state: CountyState, rng: np.random.Generator, parameters: Parameters, *
     (17, 200)
     """
     before = photograph(Month.of(state, rng, parameters))
-    rearrange(state, rng, parameters)
-    month = Month.of(state, rng, parameters)
+    month = rearrange(state, rng, parameters)
     claims, support, monitoring = _live_through(month, deciding=deciding)
     records = _on_file(month, before, claims, monitoring)
     records.claims, records.support, records.monitoring = claims, support, monitoring
@@ -83,8 +82,7 @@ def advance(state: CountyState, rng: np.random.Generator, parameters: Parameters
     >>> bool((truth.net12 == month.net_year()).all())
     True
     """
-    rearrange(state, rng, parameters)
-    month = Month.of(state, rng, parameters)
+    month = rearrange(state, rng, parameters)
     _live_through(month, deciding=deciding)
     state.month += 1
     return month
