@@ -119,7 +119,7 @@ metrics = trained.training.frame()
 metrics[metrics["metric"].isin(["auc", "average_precision", "recall_at_capacity", "brier", "ece"])]
 
 # %%
-trained.training.evaluation.differences("income")
+trained.training.accuracy.overall.differences("income")
 
 # %% [markdown]
 # ## 4 名单 · The list

@@ -400,6 +400,18 @@ class Ledger:
                 people[spell["household_id"]].add(spell["person_id"])
         return {h: len(who) for h, who in people.items()}
 
+    def known_from(self, household: int, on: dt.date) -> dt.date:
+        """First day of the first whole month of the stay that holds `on`, walking back day by day over its members' spells."""
+        spells = [
+            (r["joined_on"] or dt.date.min, r["left_on"] or dt.date.max)
+            for r in self.tables["household_roster"]
+            if r["household_id"] == household
+        ]
+        begun = on
+        while earlier := [joined for joined, left in spells if joined < begun <= left + dt.timedelta(days=left != dt.date.max)]:
+            begun = min(earlier)
+        return begun if begun.day == 1 else add_months(month_start(begun), 1)
+
     def delivered(self, township: int, table: str = "income") -> set[dt.date]:
         """First days of the months that a township's files of a table speak of."""
         covered = set()
@@ -422,17 +434,22 @@ class Ledger:
         """Household to its account of the window [start, end]."""
         net, by_source, gross = defaultdict(Decimal), defaultdict(Decimal), defaultdict(Decimal)
         delivered = {t: self.delivered(t) for t in {v // 1000 for v in self.village_of.values()}}
+        there = self.members(end)
+        since = {household: self.known_from(household, end) for household in there}
         for row in self.tables["income"]:
-            came = month_start(row["period_start"]) in delivered[self.village_of[row["household_id"]] // 1000]
+            month = month_start(row["period_start"])
+            came = month in delivered[self.village_of[row["household_id"]] // 1000] and month >= since.get(
+                row["household_id"], dt.date.min
+            )
             if came and start <= row["period_start"] and row["period_end"] <= end:
                 amount = row["gross_cny"] - row["cost_cny"]
                 net[row["household_id"]] += amount
                 gross[row["household_id"]] += row["gross_cny"]
                 by_source[row["household_id"], row["source"]] += amount
         result = {}
-        for household, n in self.members(end).items():
+        for household, n in there.items():
             village = self.village_of[household]
-            months = sum(start <= month <= end for month in delivered[village // 1000])
+            months = sum(max(start, since[household]) <= month <= end for month in delivered[village // 1000])
             line = self.line(village, end)
             computable = months >= min_months and line is not None
             result[household] = {

@@ -332,6 +332,31 @@ def test_quarterly_deliveries_count_three_months():
     assert account.loc[SMITH, "net_head_cny_year"] == pytest.approx(6000)
 
 
+def test_a_household_that_is_young_or_back_is_not_poor_for_want_of_a_past():
+    """Smith earns 1 000 a month since ever; the same ledger under a first spell that begins in the window, or after an absence."""
+    for begun, whole in (("2023-03-01", 10), ("2023-03-02", 9), ("2023-12-31", 0)):
+        account = _changed_roster(f"young-{begun}", [{"joined_on": day(begun), "left_on": None}])
+        assert account.loc[SMITH, "months_delivered"] == whole
+        assert account.loc[SMITH, "computable"] == (whole >= 9)
+        assert account.loc[SMITH, "net_head_cny_year"] == pytest.approx(6000 if whole >= 9 else math.nan, nan_ok=True)
+    away = {"joined_on": None, "left_on": day("2023-01-31")}
+    back = _changed_roster("back", [away, {"joined_on": day("2023-03-10"), "left_on": None}])
+    assert back.loc[SMITH, "months_delivered"] == 9
+    assert back.loc[SMITH, "net_head_cny_year"] == pytest.approx(6000)
+    without_a_day_between = _changed_roster("stayed", [away, {"joined_on": day("2023-02-01"), "left_on": None}])
+    assert without_a_day_between.loc[SMITH, "months_delivered"] == 12
+
+
+def _changed_roster(name: str, spells: list[Row]) -> pd.DataFrame:
+    """Everybody of Smith's household with these spells instead of one; the account of 2023."""
+    tables = extended_rows()
+    first = {r["person_id"]: r for r in tables["household_roster"] if r["household_id"] == SMITH}
+    others = [r for r in tables["household_roster"] if r["household_id"] != SMITH]
+    tables["household_roster"] = others + [{**row, **spell} for row in first.values() for spell in spells]
+    view = store_of(name, tables, delay=20).as_of(day("2024-04-30"))
+    return table_of(register_net(view, ends=[day("2023-12-31")], window=YEAR, min_months=9)).set_index("household_id")
+
+
 def test_a_month_delivered_twice_counts_once():
     """A yearly file beside the monthly ones brings no month twice: nobody becomes poor by it."""
     account = _changed_delivery("twice", add=[("2023-01-02", "2023-06-30"), ("2023-03-15", "2023-12-31")])
@@ -404,12 +429,14 @@ def test_every_ledger_adds_up_exactly(entries: list[dict[str, Any]]):
 
 
 def _sums(rows: list[dict[str, Any]]) -> dict[Any, Decimal]:
-    """Rows wholly inside a window; the township of FEW_FILES delivered nothing after September 2023."""
+    """Rows wholly inside a window; FEW_FILES' township delivered nothing after September 2023; GONE is back since mid-November."""
     sums: dict[Any, Decimal] = defaultdict(Decimal)
     for row in rows:
         if row["household_id"] == FEW_FILES and row["period_start"] > day("2023-09-30"):
             continue
         for end in ENDS:
+            if row["household_id"] == GONE and row["period_start"] < day("2023-12-01") <= end:
+                continue
             if YEAR.bounds(end)[0] <= row["period_start"] and row["period_end"] <= end:
                 sums[row["household_id"], end] += row["gross_cny"] - row["cost_cny"]
     return sums

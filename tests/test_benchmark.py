@@ -98,7 +98,7 @@ def test_records_of_a_slice_are_whole_and_written_as_a_list(measured, tmp_path):
 
 def test_figures_are_those_of_the_test_rows(measured):
     """AUC, AP, precision and recall of the top tenth, Brier: computed a second time from the predictions."""
-    rows = measured.trainings[1].predictions
+    rows = measured.trainings[1].accuracy.predictions
     assert (rows["as_of"] >= "2009-03-31").all()
     for record in measured.records:
         part = rows if record["set"] == "entry" else rows[rows["seen_below"]]
@@ -165,7 +165,7 @@ def test_shuffled_files_give_the_same_records(measured, tmp_path, monkeypatch):
 def test_later_quarters_run_when_they_lie_in_the_folder(tmp_path, monkeypatch):
     result = run_one_quarter(write_slice(tmp_path, LATE), monkeypatch, until="2011Q4", start="2012Q1")
     check_records(result.records, {1})
-    assert (result.trainings[1].predictions["as_of"] == "2012-03-31").all()
+    assert (result.trainings[1].accuracy.predictions["as_of"] == "2012-03-31").all()
 
 
 @pytest.mark.slow

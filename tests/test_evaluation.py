@@ -181,14 +181,16 @@ def test_capacity_within_each_day():
 
 
 def test_a_given_list_replaces_the_capacity():
-    frame = predictions().assign(on_list=lambda f: f["household_id"] % 7 == 0)
-    result = evaluate(frame, score_columns=SCORES, capacity=0.1, selected="on_list", n_bootstrap=50)
-    listed = frame[frame["on_list"]]
+    frame = predictions().assign(**{f"list_{s}": lambda f, k=k: f["household_id"] % k == 0 for k, s in enumerate(SCORES, start=6)})
+    lists = {score: f"list_{score}" for score in SCORES}
+    result = evaluate(frame, score_columns=SCORES, capacity=None, selected=lists, n_bootstrap=50)
     for score in SCORES:
+        listed = frame[frame[f"list_{score}"]]
         assert value(result, "precision_at_capacity", score) == pytest.approx(listed["y"].mean(), abs=EXACT)
         assert value(result, "recall_at_capacity", score) == pytest.approx(listed["y"].sum() / frame["y"].sum(), abs=EXACT)
     assert "tie_share_at_capacity" not in set(result.frame()["metric"])
-    assert set(result.differences()["metric"]) == {"auc", "average_precision"}
+    compared = result.differences().query("metric == 'recall_at_capacity' and score == 'model'").iloc[0]
+    assert compared["difference"] == value(result, "recall_at_capacity", "model") - value(result, "recall_at_capacity", "income")
     assert result.replicates["model"]["precision_at_capacity"].std() > 0.005
 
 
@@ -368,7 +370,8 @@ def test_refusals():
         "1 of 200 rows have no value in village_code",
         frame.assign(village_code=frame["village_code"].where(frame.index > 0)),
     )
-    refused(DataError, "'on_list' must be true or false", frame.assign(on_list="no"), selected="on_list")
+    refused(DataError, "'on_list' must be true or false", frame.assign(on_list="no"), selected={"model": "on_list"})
+    refused(ConfigError, "expected one of each score", selected={"logistic": "y"})
 
 
 def test_certain_scores_can_be_evaluated():

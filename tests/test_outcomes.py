@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from returnrisk.config import OutcomeSpec
-from returnrisk.outcomes import HISTORY_LAGS_MONTHS, account_path, fall_labels, label_days, strata
+from returnrisk.outcomes import account_path, fall_labels, label_days, strata
 from returnrisk.store.view import Store, View
-from returnrisk.timeline import Window, add_months, last_closed_month_end
+from returnrisk.timeline import Window, last_closed_month_end, month_end
 from tests.feature_households import (
     County,
     Ledger,
@@ -125,7 +125,7 @@ def hand_store() -> Store:
 
 
 def strata_frame(view: View, spec: OutcomeSpec) -> pd.DataFrame:
-    return strata(view, account_path(view, spec=spec)).to_pandas().set_index("household_id").sort_index()
+    return strata(view, account_path(view, spec=spec), spec=spec).to_pandas().set_index("household_id").sort_index()
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_strata_carry_the_account_they_rest_on(status: pd.DataFrame):
     assert pd.isna(status.loc[NO_FILES, "net_head_cny_year"])
 
 
-def test_seen_below_is_registered_monitored_or_below_in_the_two_years_before(status: pd.DataFrame):
+def test_seen_below_is_registered_monitored_or_below_on_an_earlier_settlement_day(status: pd.DataFrame):
     seen = set(status.index[status["seen_below"]])
     assert seen == {
         WATCHED, WATCHED_NO_FILES, ELIMINATED, ELIMINATED_THAT_DAY, ELIMINATION_LATE, ELIMINATION_AHEAD, WATCHED_POOR, TWICE, POOR, SEEN, EX_POOR,
@@ -295,7 +295,8 @@ def test_nobody_at_risk_gives_no_labels():
 def plain_strata(ledger: Ledger, spec: OutcomeSpec, *, delay: int) -> dict[int, tuple[str, bool]]:
     """Household to stratum and seen-below."""
     now = last_closed_month_end(ledger.known_on, delay_days=delay)
-    path = {lag: plain_account(ledger, spec, add_months(now, -lag)) for lag in (0, *HISTORY_LAGS_MONTHS)}
+    account = plain_account(ledger, spec, now)
+    history = plain_history(ledger, spec, now)
     cases: dict[int, list[Any]] = {}
     for case in ledger.tables["monitoring"]:
         cases.setdefault(case["household_id"], []).append(case["eliminated_on"])
@@ -303,16 +304,25 @@ def plain_strata(ledger: Ledger, spec: OutcomeSpec, *, delay: int) -> dict[int, 
     result = {}
     for household in ledger.members(ledger.known_on):
         ends = cases.get(household, [])
-        below = path[0].get(household, {}).get("below")
+        below = account.get(household, {}).get("below")
         if any(end is None or end > ledger.known_on for end in ends):
             stratum = "monitored"
         elif below is None:
             stratum = "not_computable"
         else:
             stratum = "below_line" if below else "at_risk"
-        before = any(path[lag].get(household, {}).get("below") for lag in HISTORY_LAGS_MONTHS)
+        before = any(past.get(household, {}).get("below") for past in history)
         result[household] = (stratum, bool(ends) or household in ex_poor or bool(before))
     return result
+
+
+def plain_history(ledger: Ledger, spec: OutcomeSpec, now: dt.date) -> list[dict[int, Any]]:
+    """The account on every settlement day before `now` whose window lies inside the ledger."""
+    first = min(row["period_start"] for row in ledger.tables["income"])
+    months = {"month_end": range(1, 13), "quarter_end": (3, 6, 9, 12), "income_year_end": (9,)}[spec.settlement]
+    ends = [month_end(month) for month in month_starts(f"{first:%Y-%m}", f"{now:%Y-%m}")]
+    days = [end for end in ends if end < now and end.month in months and spec.window.bounds(end)[0] >= first]
+    return [plain_account(ledger, spec, end) for end in days]
 
 
 def plain_account(ledger: Ledger, spec: OutcomeSpec, end: dt.date) -> dict[int, Any]:

@@ -23,6 +23,7 @@ import xlsxwriter
 from pandas.testing import assert_frame_equal
 from python_calamine import CalamineWorkbook
 
+from returnrisk.accuracy import POPULATIONS, SCORES
 from returnrisk.demo import PUBLISHED_KEY, run_demo
 from returnrisk.errors import (
     BundleError,
@@ -40,7 +41,6 @@ from returnrisk.registry import load_bundle
 from returnrisk.registry.serving import BundleScorer
 from returnrisk.store.files import sha256_of
 from returnrisk.store.pseudonyms import pseudonym_text, pseudonymise
-from returnrisk.training import SCORES
 from returnrisk.visits import strata
 
 SMALL_DAY = dt.date(2025, 3, 31)
@@ -113,7 +113,7 @@ def test_a_run_writes_every_file_and_seals_it_with_its_checksum(demo):
     names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     data = {
         f"report_data/{n}.parquet"
-        for n in ("coverage", "strata", "make_up", "metrics", "differences", "calibration_curve", "lift_curve")
+        for n in ("coverage", "strata", "make_up", "metrics", "populations", "differences", "calibration_curve", "lift_curve")
     }
     lists = {f"lists/走访名单_{t}_{demo.as_of}.xlsx" for t in townships}
     assert names == {"manifest.json", "scores.parquet", "reasons.parquet", "visits.parquet", "report.html"} | data | lists
@@ -226,7 +226,7 @@ def test_every_result_gives_a_frame(demo):
         demo.run.ingest.report,
         project.snapshot(demo.as_of),
     ]
-    results += [demo.training.training.evaluation, demo.run.visits.visit_list]
+    results += [demo.training.training.accuracy, demo.training.training.accuracy.overall, demo.run.visits.visit_list]
     assert all(isinstance(result.frame(), pd.DataFrame) and len(result.frame()) for result in results)
     assert isinstance(demo.run.ingest.frame(), pd.DataFrame)
 
@@ -237,7 +237,7 @@ def test_no_accuracy_without_n_base_rate_and_interval(demo):
     assert metrics[["n", "n_events", "base_rate", "low", "high"]].notna().all(axis=None)
     assert (metrics["low"] <= metrics["value"]).all()
     assert (metrics["value"] <= metrics["high"]).all()
-    predictions = demo.training.training.predictions
+    predictions = demo.training.training.accuracy.predictions
     assert (metrics["n"] == len(predictions)).all()
     assert (metrics["n_events"] == predictions["y"].sum()).all()
     card = json.loads((demo.training.bundle.path / "card.json").read_text(encoding="utf-8"))
@@ -282,10 +282,40 @@ def test_shuffled_files_give_the_same_list_report_and_model(demo, tmp_path):
 
 def test_evaluating_again_gives_exactly_what_training_measured(demo):
     project = open_project(demo.folder)
-    trained = demo.training.training.evaluation
+    trained = demo.training.training.accuracy
     for which in ("candidate", "champion", 1):
         assert_frame_equal(project.evaluate(which=which).frame(), trained.frame(), check_exact=True)
-    assert_frame_equal(project.evaluate().differences("income"), trained.differences("income"), check_exact=True)
+    again = project.evaluate()
+    assert_frame_equal(again.overall.differences("income"), trained.overall.differences("income"), check_exact=True)
+    assert set(again.populations) == set(trained.populations)
+
+
+def test_precision_and_recall_are_those_of_the_lists_that_would_have_been_made(demo_copy, demo):
+    """The test days are run as a month's list; what those lists hold and miss is counted household by household."""
+    accuracy = demo.training.training.accuracy
+    days = sorted(accuracy.predictions["as_of"].unique())
+    found = []
+    for day in days:
+        scores = demo_copy.score(as_of=pd.Timestamp(day).date(), which="candidate")
+        found.append(demo_copy.visits(scores).frame()[["household_id", "as_of"]].assign(on_list=True))
+    rows = accuracy.predictions.merge(pd.concat(found), on=["household_id", "as_of"], how="left")
+    on_list = rows["on_list"].notna()
+    overall = accuracy.overall.wide().set_index("score").loc["model"]
+    assert overall["precision_at_capacity"] == pytest.approx(rows.loc[on_list, "y"].mean())
+    assert overall["recall_at_capacity"] == pytest.approx(rows.loc[on_list, "y"].sum() / rows["y"].sum())
+    assert 0 < on_list.sum() < len(rows)
+
+
+def test_entry_and_relapse_are_measured_apart(demo):
+    accuracy = demo.training.training.accuracy
+    frame = accuracy.frame()
+    assert set(frame["population"]) == {"all", *accuracy.populations}
+    n = frame[frame["metric"] == "auc"].groupby("population")["n"].first()
+    for name, seen in POPULATIONS.items():
+        rows = accuracy.predictions[accuracy.predictions["seen_below"] == seen]
+        if rows["y"].nunique() == 2:
+            assert n[name] == len(rows)
+    assert n.drop("all").sum() <= n["all"]
 
 
 def test_a_cached_snapshot_is_the_computed_one(demo_copy, demo):
@@ -680,7 +710,7 @@ def test_identities_stay_in_the_restricted_part_of_the_store(demo):
     for path in (demo.folder / "store").rglob("*.parquet"):
         columns = set(pq.read_schema(path).names)
         assert ("restricted" in path.parts) == bool(columns & {"head_name", "phone", "address"})
-    for frame in (demo.run.frame(), demo.run.scores.frame(), demo.run.scores.reasons, demo.training.training.predictions):
+    for frame in (demo.run.frame(), demo.run.scores.frame(), demo.run.scores.reasons, demo.training.training.accuracy.predictions):
         assert not set(frame.columns) & {"head_name", "phone", "address", "person_id"}
 
 

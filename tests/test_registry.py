@@ -21,13 +21,13 @@ import pandas as pd
 import pytest
 
 from returnrisk.calibration import fit_calibration
-from returnrisk.errors import BundleError, DataError, RegistryError, UnknownNameError
+from returnrisk.errors import BundleError, DataError, RegistryError, StoreError, UnknownNameError
 from returnrisk.models import make_learner
 from returnrisk.registry import Bundle, BundleContent, Catalogue, load_bundle, write_bundle
 from returnrisk.registry.booster_text import booster_problems
-from returnrisk.registry.lock import exclusive
 from returnrisk.registry.mlflow_home import quiet_mlflow
 from returnrisk.registry.sealed_folder import json_bytes, manifest_for
+from returnrisk.store.lock import exclusive
 
 NAMES = ("line_ratio", "out_of_pocket_12m", "n_members")
 SOURCE = Path(__file__).resolve().parents[1] / "src"
@@ -43,7 +43,16 @@ def households(n: int = 600, *, seed: int = 7) -> tuple[pd.DataFrame, np.ndarray
 
 def facts(**changed: Any) -> dict[str, Any]:
     days = {"fit": ["2022-03-31", "2022-06-30"], "calibrate": ["2023-09-30"], "test": ["2024-12-31"]}
-    metric = {"score": "model", "metric": "auc", "value": 0.83, "low": 0.8, "high": 0.86, "n": 4100, "base_rate": 0.031}
+    metric = {
+        "population": "all",
+        "score": "model",
+        "metric": "auc",
+        "value": 0.83,
+        "low": 0.8,
+        "high": 0.86,
+        "n": 4100,
+        "base_rate": 0.031,
+    }
     return {
         "name": "fall-12m",
         "purpose": "orders visits; decides nothing",
@@ -316,7 +325,7 @@ def test_a_cut_text_does_kill_the_process(content: BundleContent):
         ({"spec": {"name": "Fall:12m"}}, "spec: name is 'Fall:12m'"),
         ({"spec": {}}, "spec: name is 'None'"),
         ({"card": {"name": "fall-12m"}}, "card lacks purpose"),
-        ({"card": facts(metrics=[{"score": "model", "metric": "auc", "value": 0.9}])}, "lacks low, high, n, base_rate"),
+        ({"card": facts(metrics=[{"score": "model", "metric": "auc", "value": 0.9}])}, "lacks population, low, high, n, base_rate"),
         ({"card": facts(name="other")}, "card: name is 'other'"),
         ({"features": []}, "the contract names none"),
         ({"features": [{"name": "line_ratio"}] * 3}, "stands 3 times"),
@@ -614,7 +623,7 @@ def test_a_killed_run_is_swept_and_holds_no_lock(catalogue: Catalogue, new_bundl
     assert process.stdout is not None
     assert process.stdout.readline() == "stalled\n"
     with (
-        pytest.raises(RegistryError, match="held by another process"),
+        pytest.raises(StoreError, match="held by another process"),
         exclusive(project / "mlruns" / "catalogue.lock", timeout_s=0.2),
     ):
         pytest.fail("two holders")
@@ -715,7 +724,7 @@ def test_the_lock_lets_one_in_at_a_time(tmp_path: Path):
     code = """
         import sys, time
         from pathlib import Path
-        from returnrisk.registry.lock import exclusive
+        from returnrisk.store.lock import exclusive
         for _ in range(15):
             with exclusive(Path(sys.argv[1])):
                 counter = Path(sys.argv[2])

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from returnrisk.errors import ContractViolation, NotEnoughDataError
-from returnrisk.evaluation import evaluate
+from returnrisk.evaluation import Evaluation, evaluate
 from returnrisk.reports.html_report import ReportContent, render
 from returnrisk.reports.list_workbook import write_township_workbooks
 from returnrisk.reports.small_counts import publish_make_up, publish_strata
@@ -351,6 +351,10 @@ def coverage() -> pd.DataFrame:
     return pd.concat([frame, pd.DataFrame([missing])], ignore_index=True)
 
 
+def apart(made: Evaluation) -> pd.DataFrame:
+    return pd.concat([made.frame().assign(population=name) for name in ("relapse", "entry")], ignore_index=True)
+
+
 @pytest.fixture(scope="module")
 def content(county, visit_list) -> ReportContent:
     made = evaluate(
@@ -373,6 +377,7 @@ def content(county, visit_list) -> ReportContent:
         make_up=visit_list.make_up(),
         coverage=coverage(),
         metrics=made.frame(),
+        populations=apart(made),
         differences=made.differences("income"),
         calibration_curve=made.calibration_curve,
         lift_curve=made.lift_curve,
@@ -402,7 +407,7 @@ def test_page_shows_figures_with_n_base_rate_and_interval(page, content) -> None
         f"{auc['base_rate']:.2%}",
     ]
     assert [words for words in shown if words not in html] == []
-    assert html.count("<table>") == 7
+    assert html.count("<table>") == 8
     for row in re.findall(r"<tr>(.*?)</tr>", html.split('id="accuracy"')[1].split("<details>")[0], flags=re.DOTALL):
         if "<td" in row:
             assert f"<td>{auc['n']:,}</td>" in row
@@ -424,7 +429,16 @@ def test_every_section_and_the_limits_are_there_in_both_languages(page) -> None:
 def test_no_household_appears_in_the_page_or_beside_it(page, county, visit_list) -> None:
     html = page.read_text(encoding="utf-8")
     frames = {path.stem: pd.read_parquet(path) for path in page.parent.joinpath("report_data").iterdir()}
-    assert set(frames) == {"strata", "make_up", "coverage", "metrics", "differences", "calibration_curve", "lift_curve"}
+    assert set(frames) == {
+        "strata",
+        "make_up",
+        "coverage",
+        "metrics",
+        "populations",
+        "differences",
+        "calibration_curve",
+        "lift_curve",
+    }
     everything = html + "".join(frame.to_csv() for frame in frames.values())
     rows = visit_list.frame()
     personal = (

@@ -607,28 +607,40 @@ import sys
 from pathlib import Path
 from returnrisk.ingest.inbox import ingest_inbox
 from returnrisk.store.files import write_atomically
-project, first, n = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+project, store, first, n = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 print("ready", flush=True)
 for i in range(first, first + n):
     rows = "".join(f"H-{h:04d},2024-01,{100 + h + i % 2},2024-02-10\\n" for h in range(300))
     ledger = "户编号,月份,养老金,登记日期\\n" + rows
     write_atomically(project / "inbox" / "收入台账_2024-01.csv", lambda p: p.write_text(ledger, encoding="utf-8"))
-    ingest_inbox(project / "inbox", project / "store", key=b"a key for the kill harness")
+    ingest_inbox(project / "inbox", store, key=b"a key for the kill harness")
     print("done", flush=True)
 """
 
 
-def start(project: Path, *, first: int, n: int) -> subprocess.Popen[str]:
+def start(project: Path, *, first: int, n: int, store: Path | None = None) -> subprocess.Popen[str]:
     (project / "inbox").mkdir(parents=True, exist_ok=True)
     for name, text in INBOX.items():
         (project / "inbox" / name).write_text(text, encoding="utf-8")
-    command = [sys.executable, "-c", INGEST_FOREVER, str(project), str(first), str(n)]
+    command = [sys.executable, "-c", INGEST_FOREVER, str(project), str(store or project / "store"), str(first), str(n)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(child: subprocess.Popen[str]) -> None:
     _, errors = child.communicate(timeout=300)
     assert child.returncode == 0, errors
+
+
+def test_two_writers_at_once_leave_one_whole_store(tmp_path):
+    """Each removes what no manifest names: without a lock one would take the other's fresh files for leftovers."""
+    store = tmp_path / "store"
+    writers = [start(tmp_path / f"inbox{k}", first=k, n=3, store=store) for k in (0, 1)]
+    for writer in writers:
+        finish(writer)
+    manifest = read_manifest(store)
+    verify_files(store, manifest)
+    assert len(list(store.rglob("*.parquet"))) == len(manifest.tables)
+    open_store(store).con.disconnect()
 
 
 @pytest.mark.slow

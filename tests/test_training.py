@@ -180,7 +180,7 @@ def test_what_a_training_holds():
     assert set(found.scores) == set(SCORES)
     assert [f.name for f in found.features] == snapshots()(KNOWN_ON).names
     expected, _ = labelled_rows(store(), SPEC, found.split.test, known_on=KNOWN_ON, snapshots=snapshots())
-    assert list(found.predictions.columns) == [
+    assert list(found.accuracy.predictions.columns) == [
         "household_id",
         "as_of",
         "village_code",
@@ -190,8 +190,10 @@ def test_what_a_training_holds():
         "p_logistic",
         "p_income",
     ]
-    pd.testing.assert_frame_equal(found.predictions[["household_id", "as_of", "y"]], expected[["household_id", "as_of", "y"]])
-    risks = found.predictions[[f"p_{s}" for s in SCORES]]
+    pd.testing.assert_frame_equal(
+        found.accuracy.predictions[["household_id", "as_of", "y"]], expected[["household_id", "as_of", "y"]]
+    )
+    risks = found.accuracy.predictions[[f"p_{s}" for s in SCORES]]
     assert risks.gt(0).all(axis=None)
     assert risks.lt(1).all(axis=None)
     auc = metric(found, "auc")
@@ -214,7 +216,7 @@ def test_label_counts_cover_every_household_at_risk():
 def test_income_alone_ranks_by_income_and_nothing_else():
     found = training()
     on = found.split.test[0]
-    own = found.predictions.merge(snapshots()(on).frame()[["household_id", "income_line_ratio"]], on="household_id")
+    own = found.accuracy.predictions.merge(snapshots()(on).frame()[["household_id", "income_line_ratio"]], on="household_id")
     ordered = own.sort_values("income_line_ratio")
     assert ordered["p_income"].is_monotonic_decreasing
     assert own["p_income"].nunique() > 20
@@ -222,11 +224,11 @@ def test_income_alone_ranks_by_income_and_nothing_else():
 
 def test_training_again_gives_the_same_bits_and_another_seed_another_model():
     again = trained_on(store())
-    pd.testing.assert_frame_equal(again.predictions, training().predictions, check_exact=True)
+    pd.testing.assert_frame_equal(again.accuracy.predictions, training().accuracy.predictions, check_exact=True)
     pd.testing.assert_frame_equal(again.frame(), training().frame(), check_exact=True)
     other = trained_on(store(), seed=1)
-    assert (other.predictions["p_model"] != training().predictions["p_model"]).any()
-    pd.testing.assert_series_equal(other.predictions["p_income"], training().predictions["p_income"])
+    assert (other.accuracy.predictions["p_model"] != training().accuracy.predictions["p_model"]).any()
+    pd.testing.assert_series_equal(other.accuracy.predictions["p_income"], training().accuracy.predictions["p_income"])
 
 
 def test_progress_is_reported_stage_by_stage():
@@ -266,8 +268,8 @@ def test_labels_for_training_are_those_known_on_the_first_test_day():
     assert after.split == training().split
     for name, risk in risks_on(training(), first_test).items():
         assert risk.tobytes() == risks_on(after, first_test)[name].tobytes(), name
-    assert after.predictions["household_id"].equals(training().predictions["household_id"])
-    assert (after.predictions["y"] != training().predictions["y"]).any()
+    assert after.accuracy.predictions["household_id"].equals(training().accuracy.predictions["household_id"])
+    assert (after.accuracy.predictions["y"] != training().accuracy.predictions["y"]).any()
 
 
 def test_corrections_known_on_the_first_test_day_do_reach_the_model():
@@ -327,9 +329,9 @@ def test_a_simulated_county_end_to_end(tmp_path: Path):
     split = plan_split(source, spec, known_on=county.end)
     found = train(source, spec, split=split, known_on=county.end, snapshots=make)
     auc = metric(found, "auc")
-    assert auc.loc["model", "n"] == len(found.predictions)
-    assert len(found.predictions) > 500
+    assert auc.loc["model", "n"] == len(found.accuracy.predictions)
+    assert len(found.accuracy.predictions) > 500
     assert auc.loc["model", "value"] > 0.7
     assert (auc["low"] < auc["value"]).all()
     assert (auc["value"] < auc["high"]).all()
-    assert found.predictions["p_model"].mean() == pytest.approx(found.predictions["y"].mean(), abs=0.03)
+    assert found.accuracy.predictions["p_model"].mean() == pytest.approx(found.accuracy.predictions["y"].mean(), abs=0.03)

@@ -2,7 +2,8 @@
 
 `register_net` (人均纯收入, the monitoring line's account) = wage + operating + property + transfer − production cost, every item.
 Per head = sum / members living in the household on the window's last day. A window with missing deliveries is scaled to a year by
-its delivered months; with fewer than `min_months` of them it is *not computable*: never low income, never zero.
+its delivered months; with fewer than `min_months` of them it is *not computable*: never low income, never zero. The months of a
+household begin with the first whole month of its present existence: a new or returned household is not poor for want of a past.
 
 Estimand and time basis: the figure is computed from what the view knows; the same window can differ between two views when records
 came late. Comparisons with the line are exact (decimals); ratios are float64. Source: DOMAIN §2–3.
@@ -57,6 +58,39 @@ def population(view: View, ends: Sequence[dt.date]) -> ir.Table:
     return counted.inner_join(homes, "household_id")
 
 
+def stays(view: View) -> ir.Table:
+    """Unbroken times in which a household had a member, one row each: household_id, begun_on (NULL: from before the register).
+
+    A stay that follows another without a day between is the same one.
+    """
+    return view.derived("stays", lambda: _stays(view))
+
+
+def _stays(view: View) -> ir.Table:
+    import ibis
+
+    spells = view.table("household_roster").select("household_id", "joined_on", "left_on")
+    always = (ibis.literal(dt.date(1, 1, 1)), ibis.literal(dt.date(9999, 12, 30)))
+    spells = spells.mutate(joined_on=spells.joined_on.fill_null(always[0]), left_on=spells.left_on.fill_null(always[1]))
+    earlier = ibis.window(group_by=spells.household_id, order_by=[spells.joined_on, spells.left_on], preceding=(None, 1))
+    t = spells.mutate(left_before=spells.left_on.max().over(earlier))
+    begins = t.left_before.isnull() | (t.joined_on > (t.left_before + ibis.interval(days=1)).cast("date"))
+    begun = t.filter(begins).select("household_id", begun_on="joined_on")
+    return begun.mutate(begun_on=begun.begun_on.nullif(always[0])).distinct()
+
+
+def young(view: View, windows: ir.Table) -> ir.Table:
+    """Households whose present stay began within a window: household_id, ending_on, known_from (first day of its first whole month)."""
+    import ibis
+
+    begun = stays(view)
+    late = begun.filter(begun.begun_on.notnull())
+    inside = late.join(windows, [late.begun_on > windows.starts_on, late.begun_on <= windows.ending_on])
+    latest = inside.group_by("household_id", "ending_on").agg(begun_on=inside.begun_on.max())
+    whole = (latest.begun_on + ibis.interval(months=1) - ibis.interval(days=1)).cast("date").truncate("M")
+    return latest.select("household_id", "ending_on", known_from=whole)
+
+
 def delivered_inside(view: View, windows: ir.Table, *, table: str = "income") -> ir.Table:
     """Months of each window that arrived in a period lying wholly inside it: township_code, ending_on, month_on, each once.
 
@@ -105,14 +139,24 @@ def lines_in_force(view: View, households: ir.Table) -> ir.Table:
 def window_income(view: View, windows: ir.Table) -> ir.Table:
     """Income rows that lie wholly inside each window, with the window's `ending_on`: the account before it is summed.
 
-    Rows of a month that the delivery register does not have for the household's township are left out: their month is not counted
-    in the scaling either, so that sum and months always speak of the same time.
+    Rows of a month that the delivery register does not have for the household's township, or from before its present stay, are left
+    out: their month is not counted in the scaling either, so that sum and months always speak of the same time.
     """
     rows = view.derived("income_placed", lambda: _placed_income(view))
     inside = rows.join(windows, [rows.period_start >= windows.starts_on, rows.period_end <= windows.ending_on])
     known = delivered_inside(view, windows)
-    counted = inside.semi_join(known, ["township_code", "ending_on", "month_on"]).drop("township_code", "month_on")
-    return counted.mutate(net_cny=counted.gross_cny - counted.cost_cny)
+    counted = inside.semi_join(known, ["township_code", "ending_on", "month_on"])
+    new = young(view, windows)
+    before = counted.join(
+        new,
+        [
+            counted.household_id == new.household_id,
+            counted.ending_on == new.ending_on,
+            counted.month_on < new.known_from,
+        ],
+        how="anti",
+    )
+    return before.drop("township_code", "month_on").mutate(net_cny=before.gross_cny - before.cost_cny)
 
 
 def _placed_income(view: View) -> ir.Table:
@@ -134,6 +178,23 @@ def register_net_items(view: View, *, ends: Sequence[dt.date], window: Window) -
     return rows.group_by("household_id", "ending_on", "source", "item").agg(
         gross_cny=rows.gross_cny.sum(), cost_cny=rows.cost_cny.sum(), net_cny=rows.net_cny.sum()
     )
+
+
+def _months_of_the_young(view: View, windows: ir.Table) -> ir.Table:
+    """Delivered months of each window since a young household's stay began: household_id, ending_on, months_since_new."""
+    new = young(view, windows)
+    homes = view.table("household").select("household_id", township_code=lambda t: t.village_code // 1000)
+    placed = new.inner_join(homes, "household_id")
+    months = delivered_inside(view, windows)
+    since = placed.left_join(
+        months,
+        [
+            placed.township_code == months.township_code,
+            placed.ending_on == months.ending_on,
+            placed.known_from <= months.month_on,
+        ],
+    )
+    return since.group_by("household_id", "ending_on").agg(months_since_new=since.month_on.count())
 
 
 def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_months: int) -> ir.Table:
@@ -168,6 +229,8 @@ def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_mon
     joined = (
         people.left_join(delivered_months(view, windows), ["township_code", "ending_on"])
         .drop("township_code_right", "ending_on_right")
+        .left_join(_months_of_the_young(view, windows), ["household_id", "ending_on"])
+        .drop("household_id_right", "ending_on_right")
         .left_join(sums, ["household_id", "ending_on"])
         .drop("household_id_right", "ending_on_right")
         .left_join(lines_in_force(view, people), ["household_id", "ending_on"])
@@ -179,7 +242,7 @@ def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_mon
         "ending_on",
         "n_members",
         "line_cny_year",
-        months_delivered=joined.months_delivered.fill_null(0),
+        months_delivered=ibis.coalesce(joined.months_since_new, joined.months_delivered, 0),
         **{name: joined[name].cast("decimal(38,2)").fill_null(zero) for name in amounts},
     )
     computable = (t.months_delivered >= min_months) & t.line_cny_year.notnull()

@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from returnrisk.accuracy import SCORES, measure_rows
 from returnrisk.config import ModelSpec, load_model_spec
 from returnrisk.contracts import load_contracts
 from returnrisk.errors import UsageError
-from returnrisk.evaluation import Evaluation, evaluate
+from returnrisk.evaluation import Evaluation
 from returnrisk.features.snapshot import build_snapshot
 from returnrisk.store.files import write_atomically
 from returnrisk.store.tables import write_store
 from returnrisk.store.view import Store, connect, open_store
 from returnrisk.timeline import month_end
-from returnrisk.training import SCORES, Training, plan_split, train
+from returnrisk.training import Training, plan_split, train
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,17 +166,10 @@ def _train(
 
 def _records(training: Training, quarters: int) -> list[dict[str, Any]]:
     """Entry is everyone at risk; relapse those seen below the line before; capacity is taken within each set as a whole."""
-    rows = training.predictions
-    settings = training.spec.evaluation
+    rows = training.accuracy.predictions
     records = []
     for name, part in (("entry", rows), ("relapse", rows[rows["seen_below"]])):
-        measured = evaluate(
-            part,
-            score_columns={s: f"p_{s}" for s in SCORES},
-            capacity=settings.capacity,
-            n_bootstrap=settings.n_bootstrap,
-            seed=settings.seed,
-        )
+        measured = measure_rows(part, training.spec.evaluation, by_day=False)
         records += [_record(measured, name, quarters, score) for score in SCORES]
     return records
 

@@ -159,7 +159,7 @@ def train(*, project: ProjectDir = HERE, as_of: AsOf | None = None, json_: AsJso
         "bundle": result.bundle.path.relative_to(project).as_posix(),
         "fingerprint": result.bundle.fingerprint,
     }
-    _show(content, as_json=json_, table=metric_table(result.training.evaluation.frame()))
+    _show(content, as_json=json_, table=metric_table(result.training.accuracy.frame()))
 
 
 @app.command
@@ -203,8 +203,8 @@ def report(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", 
     """The evaluator's page for the list of a day."""
     with _opened(project, quiet=json_) as opened:
         scores = opened.score(as_of=as_of, which=_which(model))
-        path = opened.report(scores, opened.visits(scores), which=_which(model))
-    _show({"report": path.as_posix()}, as_json=json_)
+        result = opened.report(scores, opened.visits(scores), which=_which(model))
+    _show({"report": result.path.as_posix()}, as_json=json_)
 
 
 @app.command
@@ -316,15 +316,17 @@ def _which(model: str) -> str | int:
 
 
 def metric_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Metrics as people read them: one row per metric, value with its interval per score, n and base rate once each."""
-    frame = frame[frame["metric"] != "tie_share_at_capacity"]  # a property of the list, without interval
-    shown = frame.assign(figure=[f"{r.value:.3f} ({r.low:.3f}–{r.high:.3f})" for r in frame.itertuples()])
-    wide = shown.pivot_table(index="metric", columns="score", values="figure", aggfunc="first", sort=False)
-    first = frame.iloc[0]
-    wide = wide.reset_index()
-    wide["n"], wide["events"], wide["base_rate"] = int(first["n"]), int(first["n_events"]), f"{first['base_rate']:.4f}"
+    """Metrics as people read them: all of everyone at risk, ranking and list of entry and relapse; with intervals, n and base rate."""
+    shown = frame[(frame["population"] == "all") | frame["metric"].isin(("auc", "recall_at_capacity"))]
+    shown = shown.assign(
+        figure=[f"{r.value:.3f} ({r.low:.3f}–{r.high:.3f})" for r in shown.itertuples()],
+        base_rate=shown["base_rate"].map("{:.4f}".format),
+    )
+    shown = shown.rename(columns={"n_events": "events"})
+    grain = ["population", "metric", "n", "events", "base_rate"]
+    wide = shown.pivot_table(index=grain, columns="score", values="figure", aggfunc="first", sort=False).reset_index()
     wide.columns.name = None
-    return wide
+    return wide[["population", "metric", *dict.fromkeys(shown["score"]), "n", "events", "base_rate"]]
 
 
 def main() -> None:

@@ -41,9 +41,9 @@ def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
     metrics = [
         {
             key: _plain(record[key])
-            for key in ("score", "metric", "value", "low", "high", "n", "n_events", "base_rate", "n_clusters")
+            for key in ("population", "score", "metric", "value", "low", "high", "n", "n_events", "base_rate", "n_clusters")
         }
-        for record in training.evaluation.frame().to_dict("records")
+        for record in training.accuracy.frame().to_dict("records")
     ]
     outcome = spec.outcome
     return {

@@ -14,8 +14,8 @@ months delivered, or no member any more, on at least one of the days), counted a
 to fall does not matter for that: keeping the events and dropping the non-events of a township with a missing file would select on
 the outcome.
 
-`entry` and `relapse` are `fall` on those who were never, and who were, registered as poor, monitored, or seen below the line
-when their account was looked at in the two years before (quarter steps back from the latest window).
+`entry` and `relapse` are `fall` on those who were never, and who were, registered as poor, monitored, or seen below the line on any
+settlement day before the latest window's end, as far back as the ledger reaches.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from returnrisk.accounts import population, register_net
 from returnrisk.config import OutcomeSpec
 from returnrisk.store.view import View
-from returnrisk.timeline import add_months, settlement_days
+from returnrisk.timeline import add_months, months_between, settlement_days
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -87,13 +87,33 @@ def account_path(view: View, *, spec: OutcomeSpec, lags: tuple[int, ...] = HISTO
     return path.mutate(lag_months=ibis.cases(*cases), settled=settled, below=ibis.cases((settled, path.below)))
 
 
-def strata(view: View, path: ir.Table) -> ir.Table:
+def settlement_history(view: View, *, spec: OutcomeSpec) -> list[dt.date]:
+    """Settlement days on file before the latest window's end, earliest first; the first is the first with a whole window."""
+    first = view.table("income").period_start.min().to_pyarrow().as_py()
+    if first is None:
+        return []
+    now = account_end(view, spec=spec)
+    span = max(12, months_between(first, now) + 1)
+    days = settlement_days(first - dt.timedelta(days=1), horizon_months=span, settlement=spec.settlement)
+    return [day for day in days if day < now and spec.window.bounds(day)[0] >= first]
+
+
+def below_before(view: View, *, spec: OutcomeSpec) -> ir.Table:
+    """Households seen below the line on a settlement day before the latest window's end, as known now: household_id, each once."""
+    days = settlement_history(view, spec=spec)
+    if not days:
+        return view.table("household").select("household_id").limit(0)
+    past = register_net(view, ends=days, window=spec.window, min_months=spec.min_months)
+    return past.filter(past.below).select("household_id").distinct()
+
+
+def strata(view: View, path: ir.Table, *, spec: OutcomeSpec) -> ir.Table:
     """The stratum of every household that has a member on the view's day.
 
     Parameters
     ----------
     path
-        `account_path` of the same view.
+        `account_path` of the same view and specification.
 
     Returns
     -------
@@ -104,7 +124,7 @@ def strata(view: View, path: ir.Table) -> ir.Table:
 
     people = population(view, [view.day]).select("household_id", "village_code")
     now = path.filter(path.lag_months == 0).select("household_id", "settled", "below", "net_head_cny_year", "line_cny_year")
-    before = path.filter(path.lag_months > 0).group_by("household_id").agg(below_before=lambda t: t.below.any())
+    before = below_before(view, spec=spec).mutate(below_before=True)
     cases = view.table("monitoring")
     watched = cases.group_by("household_id").agg(
         is_monitored=(cases.eliminated_on.isnull() | (cases.eliminated_on > ibis.literal(view.day))).any(), was_monitored=True

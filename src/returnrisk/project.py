@@ -31,7 +31,7 @@ from returnrisk.store.view import Store, View, open_store
 if TYPE_CHECKING:
     import pandas as pd
 
-    from returnrisk.evaluation import Evaluation
+    from returnrisk.accuracy import Accuracy
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
@@ -52,7 +52,7 @@ class TrainResult:
 
     def frame(self) -> pd.DataFrame:
         """Metrics on the test days, one row per score."""
-        return self.training.evaluation.wide()
+        return self.training.accuracy.overall.wide()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,18 @@ class VisitResult:
     def frame(self) -> pd.DataFrame:
         """The list, without identities."""
         return self.visit_list.frame()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportResult:
+    """The evaluator's page and the accuracy it shows."""
+
+    path: Path
+    accuracy: Accuracy
+
+    def frame(self) -> pd.DataFrame:
+        """Metrics with intervals: everyone at risk, entries, relapses."""
+        return self.accuracy.frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +183,7 @@ class Project:
 
     def train(self, *, as_of: dt.date | None = None) -> TrainResult:
         """Train, calibrate and test the specified model on what was known on `as_of`, seal it and register it as candidate."""
+        from returnrisk import snapshot_cache
         from returnrisk.model_card import bundle_content
         from returnrisk.registry import write_bundle
         from returnrisk.training import plan_split, train
@@ -178,6 +191,9 @@ class Project:
         store = self.store()
         day = as_of or store.last_recorded_on()
         split = plan_split(store, self.spec, known_on=day)
+        days = sorted({*split.refit, *split.fit, *split.calibrate, *split.test})
+        folder = self.root / "snapshots"
+        snapshot_cache.fill(folder, store, days, spec=self.spec, store_folder=self.root / "store", progress=self.progress)
         training = train(
             store,
             self.spec,
@@ -237,30 +253,29 @@ class Project:
             )
         return version, bundle
 
-    def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None) -> Evaluation:
+    def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None) -> Accuracy:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`."""
-        from returnrisk.evaluation import evaluate
+        from returnrisk.accuracy import measure_accuracy, predict
         from returnrisk.registry.serving import BundleScorer
-        from returnrisk.training import SCORES, labelled_rows, list_share
+        from returnrisk.training import labelled_rows
 
         _, bundle = self.model(which)
         store = self.store()
+
+        def snapshots(day: dt.date) -> Snapshot:
+            return self.snapshot(day, store=store)
+
         days = [dt.date.fromisoformat(d) for d in bundle.card["periods"]["test"]]
         known_on = as_of or dt.date.fromisoformat(bundle.card["known_on"])
-        rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=lambda d: self.snapshot(d, store=store))
+        rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=snapshots)
         scorer = BundleScorer(bundle)
-        risks = {f"p_{name}": scorer.risk(rows, learner=name) for name in SCORES}
-        capacity = list_share(rows, self.config.visits.per_township)
-        rows = rows[["household_id", "as_of", "village_code", "y"]].assign(**risks)
-        settings = self.spec.evaluation
-        return evaluate(
+        predictions = predict(
             rows,
-            score_columns={name: f"p_{name}" for name in SCORES},
-            capacity=capacity,
-            within="as_of",
-            n_bootstrap=settings.n_bootstrap,
-            seed=settings.seed,
+            risk=lambda frame, name: scorer.risk(frame, learner=name),
+            snapshots=snapshots,
+            per_township=self.config.visits.per_township,
         )
+        return measure_accuracy(predictions, self.spec.evaluation)
 
     def score(self, *, as_of: dt.date, which: str | int = "champion") -> Scores:
         """Risks and reasons of every household on a day; written to `outputs/<day>/`."""
@@ -311,7 +326,7 @@ class Project:
             stale.unlink()  # a township that left the list must not keep an old one
         return VisitResult(visit_list=chosen, workbooks=tuple(workbooks), parquet=parquet)
 
-    def report(self, scores: Scores, visits: VisitResult, *, which: str | int = "champion") -> Path:
+    def report(self, scores: Scores, visits: VisitResult, *, which: str | int = "champion") -> ReportResult:
         """The evaluator's page for one list, with the frames behind every figure beside it."""
         from returnrisk.reports.content import ReportContent
         from returnrisk.reports.html_report import render
@@ -320,7 +335,8 @@ class Project:
 
         self.progress("report", 0, 1)
         _, bundle = self.model(which)
-        measured = self.evaluate(which=which)
+        accuracy = self.evaluate(which=which)
+        measured, apart = accuracy.overall, accuracy.frame()
         test = bundle.card["periods"]["test"]
         content = ReportContent(
             as_of=scores.as_of,
@@ -336,12 +352,13 @@ class Project:
             make_up=visits.visit_list.make_up(),
             coverage=coverage(self.store().as_of(scores.as_of)),
             metrics=measured.frame(),
+            populations=apart[apart["population"] != "all"],
             differences=measured.differences("income"),
             calibration_curve=measured.calibration_curve,
             lift_curve=measured.lift_curve,
             synthetic=self.config.synthetic,
         )
-        return render(content, self.output_folder(scores.as_of) / "report.html")
+        return ReportResult(path=render(content, self.output_folder(scores.as_of) / "report.html"), accuracy=accuracy)
 
     def run(self, *, as_of: dt.date) -> RunResult:
         """The monthly job: ingest, score with the champion, list, report. Safe to repeat: the same inputs give the same files.
@@ -357,7 +374,7 @@ class Project:
         visits = self.visits(scores)
         report = self.report(scores, visits)
         self._seal(as_of, scores, ingested.manifest.fingerprint)
-        return RunResult(ingest=ingested, scores=scores, visits=visits, report=report, model_version=scores.model_version)
+        return RunResult(ingest=ingested, scores=scores, visits=visits, report=report.path, model_version=scores.model_version)
 
     # -- files ----------------------------------------------------------------------------------------------------------------
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from returnrisk.accuracy import SCORES, Accuracy, measure_accuracy, predict
 from returnrisk.calibration import fit_calibration
 from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, NotEnoughDataError
-from returnrisk.evaluation import Evaluation, evaluate
 from returnrisk.features.catalogue import Feature
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.models import make_learner
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 SnapshotMaker = Callable[[dt.date], Snapshot]
 Progress = Callable[[str, int, int], None]
-SCORES = ("model", "logistic", "income")
 INCOME_FEATURE = "income_line_ratio"
 MINIMUM_EVENTS = 20
 """Events under which neither fitting nor calibrating is attempted (assumed; a rule of thumb for a two-parameter curve)."""
@@ -58,8 +57,8 @@ class Training:
     ----------
     scores
         "model", "logistic", "income": each a `ScoredLearner`.
-    predictions
-        One row per test household and day: household_id, as_of, village_code, seen_below, y, p_model, p_logistic, p_income.
+    accuracy
+        What they were worth on the test days, and the predictions that were measured.
     label_counts
         Households by part and label status.
     """
@@ -68,14 +67,13 @@ class Training:
     split: Split
     features: tuple[Feature, ...]
     scores: Mapping[str, ScoredLearner]
-    predictions: pd.DataFrame
-    evaluation: Evaluation
+    accuracy: Accuracy
     label_counts: pd.DataFrame
     known_on: dt.date
 
     def frame(self) -> pd.DataFrame:
-        """The metrics."""
-        return self.evaluation.frame()
+        """The metrics of everyone at risk."""
+        return self.accuracy.overall.frame()
 
 
 def candidate_days(first: dt.date, last: dt.date, *, step_months: int, min_history_months: int, delay_days: int) -> list[dt.date]:
@@ -192,8 +190,8 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     train_known_on
         Day whose view gives the labels for fitting and calibrating; default the first test day.
     per_township
-        Places of the real list per township: precision and recall are then taken at the list's share of households at risk, not
-        at the specification's.
+        Places of the real list per township: precision and recall are then those of the lists each score would have made; else
+        they are taken at the specification's share of households.
 
     Raises
     ------
@@ -218,34 +216,21 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         report("fit", i, len(SCORES))
         scores[name] = _fit_score(name, spec, features, parts, seed=seed)
     report("evaluate", 0, 1)
-    predictions = _predictions(scores, parts["test"], features)
-    evaluation = evaluate(
-        predictions,
-        score_columns={name: f"p_{name}" for name in SCORES},
-        capacity=list_share(parts["test"], per_township) if per_township else spec.evaluation.capacity,
-        within="as_of",
-        n_bootstrap=spec.evaluation.n_bootstrap,
-        seed=spec.evaluation.seed,
-    )
+    names = [f.name for f in features]
+
+    def risk(rows: pd.DataFrame, name: str) -> np.ndarray:
+        return scores[name].risk(rows[names].to_numpy("float64"))
+
+    predictions = predict(parts["test"], risk=risk, snapshots=snapshots, per_township=per_township)
     return Training(
         spec=spec,
         split=split,
         features=features,
         scores=scores,
-        predictions=predictions,
-        evaluation=evaluation,
+        accuracy=measure_accuracy(predictions, spec.evaluation),
         label_counts=pd.concat(counts, ignore_index=True)[["part", "as_of", "status", "households"]],
         known_on=known_on,
     )
-
-
-def list_share(rows: pd.DataFrame, per_township: int) -> float:
-    """Share of the households at risk on a day that a list with so many places per township holds; county-wide, at most 1.
-
-    `rows` are household-days with as_of and township_code.
-    """
-    per_day = len(rows) / rows["as_of"].nunique()
-    return min(1.0, per_township * rows["township_code"].nunique() / per_day)
 
 
 def _refuse_few_events(y: pd.Series, part: str) -> None:
@@ -280,11 +265,3 @@ def _learner_spec(name: str, spec: ModelSpec, seed: int) -> LearnerSpec:
         return LearnerSpec("logistic", {"C": 0.05})
     seeded = {**spec.learner.params, "seed": seed} if spec.learner.name == "lightgbm" else dict(spec.learner.params)
     return LearnerSpec(spec.learner.name, seeded)
-
-
-def _predictions(scores: Mapping[str, ScoredLearner], test: pd.DataFrame, features: tuple[Feature, ...]) -> pd.DataFrame:
-    X = test[[f.name for f in features]].to_numpy("float64")
-    frame = test[["household_id", "as_of", "village_code", "seen_below", "y"]].copy()
-    for name, score in scores.items():
-        frame[f"p_{name}"] = score.risk(X)
-    return frame

@@ -20,7 +20,7 @@ def evaluate(  # noqa: PLR0913 (each is one decision of the evaluator, with a de
     *,
     score_columns: Mapping[str, str],
     capacity: float | None,
-    selected: str | None = None,
+    selected: Mapping[str, str] | None = None,
     within: str | None = None,
     cluster: str = "village_code",
     n_bootstrap: int = 500,
@@ -41,7 +41,7 @@ def evaluate(  # noqa: PLR0913 (each is one decision of the evaluator, with a de
         one. A tie at the cut counts by expected value, and `tie_share_at_capacity` says how much of the list it decided. None:
         no precision and recall, unless `selected` is given.
     selected
-        Column of true and false: the rows that were on a real list. Precision and recall are then the list's, the same for all scores.
+        Label to column of true and false: the rows that each score's real list holds. Precision and recall are then the lists'.
     within
         Column, such as "as_of", within each value of which the capacity is taken.
     cluster
@@ -85,16 +85,18 @@ def evaluate(  # noqa: PLR0913 (each is one decision of the evaluator, with a de
 wider cohort
     """
     _check_settings(score_columns, capacity=capacity, n_bootstrap=n_bootstrap, level=level)
-    named = [*score_columns.values(), *(name for name in (selected, within) if name is not None)]
-    frame = _checked(
-        predictions, columns=["y", cluster, *named], scores=list(score_columns.values()), cluster=cluster, selected=selected
-    )
-    rows = _rows(frame, cluster=cluster, selected=selected, within=within)
+    if selected is not None and set(selected) != set(score_columns):
+        raise ConfigError(f"selected names lists of {', '.join(selected)}; expected one of each score: {', '.join(score_columns)}")
+    lists = sorted(set(selected.values())) if selected else []
+    named = [*score_columns.values(), *lists, *([within] if within else [])]
+    frame = _checked(predictions, columns=["y", cluster, *named], scores=list(score_columns.values()), cluster=cluster, lists=lists)
+    rows = _rows(frame, cluster=cluster, within=within)
     draws = draw_clusters(rows.n_clusters, n_bootstrap=n_bootstrap, seed=seed)
     point, replicates, bins, lifts = {}, {}, [], []
     for label, column in score_columns.items():
         score = frame[column].to_numpy(dtype=np.float64)
-        point[label], replicates[label] = measure(score, rows, draws, capacity=capacity)
+        on_list = frame[selected[label]].to_numpy(dtype=bool).astype(np.float64) if selected else None
+        point[label], replicates[label] = measure(score, rows, draws, capacity=capacity, on_list=on_list)
         bins.append(calibration_bins(rank(score, rows.outcome), level=level).assign(score=label))
         days = [rank(score[day], rows.outcome[day]) for day in rows.days]
         lifts.append(lift(days, capacity=capacity).assign(score=label))
@@ -130,9 +132,7 @@ def _check_settings(score_columns: Mapping[str, str], *, capacity: float | None,
         raise ConfigError(f"n_bootstrap is {n_bootstrap}; an interval needs at least 2 replicates, 500 are usual")
 
 
-def _checked(
-    predictions: pd.DataFrame, *, columns: list[str], scores: list[str], cluster: str, selected: str | None
-) -> pd.DataFrame:
+def _checked(predictions: pd.DataFrame, *, columns: list[str], scores: list[str], cluster: str, lists: list[str]) -> pd.DataFrame:
     """Refuse what cannot be evaluated, and put the rows into an order of their own."""
     for column in columns:
         if column not in predictions.columns:
@@ -149,8 +149,8 @@ def _checked(
             raise DataError(
                 f"{bad} of {n} rows have a '{column}' that is missing or outside [0, 1]; expected calibrated probabilities"
             )
-    if selected is not None and not predictions[selected].dropna().isin([True, False]).all():
-        raise DataError(f"'{selected}' must be true or false: whether the row was on the list")
+    if no_list := [column for column in lists if not predictions[column].dropna().isin([True, False]).all()]:
+        raise DataError(f"'{no_list[0]}' must be true or false: whether the row was on the list")
     lost = int(predictions[list({*columns} - {*scores, "y"})].isna().any(axis=1).sum())
     if lost:
         raise DataError(
@@ -169,7 +169,7 @@ def _checked(
     return predictions[order].sort_values(order, kind="stable", ignore_index=True)
 
 
-def _rows(frame: pd.DataFrame, *, cluster: str, selected: str | None, within: str | None) -> Rows:
+def _rows(frame: pd.DataFrame, *, cluster: str, within: str | None) -> Rows:
     codes, names = pd.factorize(frame[cluster], sort=True)
     days: tuple[NDArray[np.int64], ...] = (np.arange(len(frame)),)
     if within is not None:
@@ -180,7 +180,6 @@ def _rows(frame: pd.DataFrame, *, cluster: str, selected: str | None, within: st
         cluster=codes.astype(np.int64),
         n_clusters=len(names),
         days=days,
-        selected=None if selected is None else frame[selected].to_numpy(dtype=bool).astype(np.float64),
     )
 
 

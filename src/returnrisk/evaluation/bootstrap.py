@@ -30,15 +30,12 @@ class Rows:
         (n,) 0 to n_clusters - 1.
     days
         Positions of the rows within each value of `within`; one entry, all rows, if the share is taken of the whole.
-    selected
-        (n,) 1.0 for rows that were on the list, or None.
     """
 
     outcome: FloatArray
     cluster: IntArray
     n_clusters: int
     days: tuple[IntArray, ...]
-    selected: FloatArray | None
 
 
 def draw_clusters(n_clusters: int, *, n_bootstrap: int, seed: int) -> FloatArray:
@@ -48,16 +45,19 @@ def draw_clusters(n_clusters: int, *, n_bootstrap: int, seed: int) -> FloatArray
 
 
 def measure(
-    score: FloatArray, rows: Rows, draws: FloatArray, *, capacity: float | None
+    score: FloatArray, rows: Rows, draws: FloatArray, *, capacity: float | None, on_list: FloatArray | None = None
 ) -> tuple[dict[str, float], dict[str, FloatArray]]:
-    """All metrics of one score: at the rows as they are, and per replicate (b,), NaN where a replicate has one class only."""
+    """All metrics of one score: at the rows as they are, and per replicate (b,), NaN where a replicate has one class only.
+
+    `on_list` (n,) is 1.0 for rows on the score's real list; it takes the place of `capacity`.
+    """
     overall = rk.rank(score, rows.outcome)
     by_day = [(day, rk.rank(score[day], rows.outcome[day])) for day in rows.days]
 
     def at(times_drawn: FloatArray) -> dict[str, FloatArray]:
         result = _whole_ranking(overall, np.take(times_drawn, rows.cluster[overall.order], axis=1))
-        if rows.selected is not None:
-            result |= _of_list(rows, np.take(times_drawn, rows.cluster, axis=1))
+        if on_list is not None:
+            result |= _of_list(rows, np.take(times_drawn, rows.cluster, axis=1), on_list)
         elif capacity is not None:
             weights = [(day, np.take(times_drawn, rows.cluster[index[day.order]], axis=1)) for index, day in by_day]
             result |= _at_capacity(weights, capacity=capacity)
@@ -69,7 +69,7 @@ def measure(
     one_class = np.isnan(replicates["auc"])
     for values in replicates.values():
         values[one_class] = np.nan
-    if rows.selected is None and capacity is not None:
+    if on_list is None and capacity is not None:
         point["tie_share_at_capacity"] = _tie_share([day for _, day in by_day], capacity=capacity)
     _add_line(score, rows, draws, point=point, replicates=replicates)
     return point, replicates
@@ -97,10 +97,9 @@ def _at_capacity(days: list[tuple[rk.Ranking, FloatArray]], *, capacity: float) 
     return _precision_recall(taken, found, events)
 
 
-def _of_list(rows: Rows, weights: FloatArray) -> dict[str, FloatArray]:
-    selected = rows.selected if rows.selected is not None else np.zeros(weights.shape[1])
-    on_list, events = weights * selected, (weights * rows.outcome).sum(axis=1)
-    return _precision_recall(on_list.sum(axis=1), (on_list * rows.outcome).sum(axis=1), events)
+def _of_list(rows: Rows, weights: FloatArray, on_list: FloatArray) -> dict[str, FloatArray]:
+    listed, events = weights * on_list, (weights * rows.outcome).sum(axis=1)
+    return _precision_recall(listed.sum(axis=1), (listed * rows.outcome).sum(axis=1), events)
 
 
 def _precision_recall(taken: FloatArray, found: FloatArray, events: FloatArray) -> dict[str, FloatArray]:

@@ -42,7 +42,7 @@ class Evaluation:
     n_bootstrap, n_skipped
         Replicates drawn, and those left out because only one class was drawn.
     capacity
-        Share of rows that precision and recall refer to; None when a list was given, or neither.
+        Share of rows that precision and recall refer to; None when lists were given, or neither.
     calibration_curve
         Per score ten bins of equal count by rising score: score, bin, mean_predicted, observed, low, high (Wilson, rows taken as
         independent), n (n / 10, need not be whole).
@@ -109,7 +109,7 @@ class Evaluation:
         -------
         pandas.DataFrame
             One row per other score and metric (auc, average_precision, recall_at_capacity): score, baseline, metric, difference,
-            low, high, n, n_events, base_rate, n_clusters. When a list was given its recall is the same for all scores: left out.
+            low, high, n, n_events, base_rate, n_clusters.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class Evaluation:
         records = []
         for score in (s for s in self.point if s != baseline):
             for metric in COMPARED:
-                if metric not in self.point[score] or (metric == "recall_at_capacity" and self.capacity is None):
+                if metric not in self.point[score]:
                     continue
                 low, high = self._interval(self.replicates[score][metric] - self.replicates[baseline][metric])
                 difference = self.point[score][metric] - self.point[baseline][metric]

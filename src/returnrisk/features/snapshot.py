@@ -83,7 +83,7 @@ def build_snapshot(view: View, *, spec: OutcomeSpec, families: Iterable[str] | N
     entries = catalogue(families)
     wanted = [FAMILIES[name] for name in FAMILIES if any(f.family == name for f in entries)]
     context = _context(view, spec)
-    status = strata(view, context.path).to_pandas()
+    status = strata(view, context.path, spec=spec).to_pandas()
     if status.empty:
         raise NotEnoughDataError(f"no household has a member on {view.day}: is the day before the first delivery?")
     table = _status(status, view.day)

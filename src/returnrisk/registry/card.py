@@ -5,7 +5,7 @@ A card is a plain dictionary so that it travels as JSON:
     name, purpose, cohort, outcome, data_fingerprint      text
     periods     {"fit": [days], "calibrate": [days], "test": [days]}, ISO dates
     n, events   {"fit": int, "calibrate": int, "test": int}, household-days and falls
-    metrics     [{"score", "metric", "value", "low", "high", "n", "base_rate"}, ...], no figure without its interval and base rate
+    metrics     [{"population", "score", "metric", "value", "low", "high", "n", "base_rate"}, ...], no figure without its interval and base rate
     limits      [text, ...]
 
 Further keys are kept and shown at the end.
@@ -18,7 +18,7 @@ from typing import Any
 
 _TEXTS = ("name", "purpose", "cohort", "outcome", "data_fingerprint")
 _PARTS = ("fit", "calibrate", "test")
-_METRIC = ("score", "metric", "value", "low", "high", "n", "base_rate")
+_METRIC = ("population", "score", "metric", "value", "low", "high", "n", "base_rate")
 _KNOWN = (*_TEXTS, "periods", "n", "events", "metrics", "limits")
 
 
@@ -58,9 +58,15 @@ def render_card(card: Mapping[str, Any]) -> str:
         days = [str(day) for day in card["periods"][part]]
         ends = (min(days), max(days)) if days else ("none", "none")
         lines.append(f"| {part} | {ends[0]} | {ends[1]} | {len(days)} | {card['n'][part]} | {card['events'][part]} |")
-    lines += ["", "## How well it did", "", "| score | metric | value | interval | n | base rate |", "|---|---|---:|---|---:|---:|"]
     lines += [
-        f"| {r['score']} | {r['metric']} | {_figure(r['value'])} | {_figure(r['low'])} to {_figure(r['high'])} | {r['n']} | {_figure(r['base_rate'])} |"
+        "",
+        "## How well it did",
+        "",
+        "| at risk | score | metric | value | interval | n | base rate |",
+        "|---|---|---|---:|---|---:|---:|",
+    ]
+    lines += [
+        f"| {r['population']} | {r['score']} | {r['metric']} | {_figure(r['value'])} | {_figure(r['low'])} to {_figure(r['high'])} | {r['n']} | {_figure(r['base_rate'])} |"
         for r in card["metrics"]
     ]
     lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]

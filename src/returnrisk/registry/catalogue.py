@@ -13,13 +13,13 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.errors import RegistryError, UnknownNameError
-from returnrisk.registry.lock import exclusive
 from returnrisk.registry.mlflow_home import EXPERIMENT, open_client, quiet_mlflow, sqlite_uri
+from returnrisk.store.lock import exclusive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +44,12 @@ class ModelVersion:
     fingerprint: str
     bundle: str
     aliases: tuple[str, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """One row."""
+        import pandas as pd
+
+        return pd.DataFrame([{field.name: getattr(self, field.name) for field in fields(self)}])
 
 
 class Catalogue:

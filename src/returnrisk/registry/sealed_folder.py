@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from returnrisk.errors import BundleError
-from returnrisk.registry.lock import exclusive
+from returnrisk.store.lock import exclusive
 
 MANIFEST = "manifest.json"
 WRITING_LOCK = ".writing.lock"

@@ -36,6 +36,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "metrics": (("score", "metric"), ("value", "low", "high", *_CONTEXT)),
+    "populations": (("population", "score", "metric"), ("value", "low", "high", *_CONTEXT)),
     "differences": (("score", "baseline", "metric"), ("difference", "low", "high", *_CONTEXT)),
     "calibration_curve": (("score", "bin"), ("mean_predicted", "observed", "low", "high", "n")),
     "lift_curve": (("score", "share"), ("recall", "precision", "lift")),
@@ -45,6 +46,7 @@ SCORE_ORDER = ("model", "logistic", "income")
 _ORDERS: dict[str, tuple[str, ...]] = {
     "score": SCORE_ORDER,
     "metric": METRICS,
+    "population": ("entry", "relapse"),
     "stratum": ("at_risk", "below_line", "not_computable", "monitored"),
     "level": ("township", "county"),
 }
@@ -63,7 +65,7 @@ class ReportContent:
     evaluated_from, evaluated_until
         First and last `as_of` day of the test.
     capacity
-        Share of households that precision and recall "at capacity" refer to; None when there is none.
+        Share of households that precision and recall "at capacity" refer to; None when they are those of real lists.
     level
         Level of every interval, such as 0.95.
     strata
@@ -73,6 +75,8 @@ class ReportContent:
     coverage
         One row per canonical table, also of those never delivered: table_name, zh, n_rows (in the store as of the day), n_files,
         n_input, n_accepted, n_duplicate, n_quarantined, first_period, last_period, delivered_share (of townships, 0 to 1).
+    populations
+        Metrics of parts of those at risk, such as "entry" and "relapse": columns as `metrics`, with population.
     metrics, differences, calibration_curve, lift_curve
         `Evaluation.frame()`, `.differences("income")`, `.calibration_curve`, `.lift_curve`.
     synthetic
@@ -92,6 +96,7 @@ class ReportContent:
     make_up: pd.DataFrame
     coverage: pd.DataFrame
     metrics: pd.DataFrame
+    populations: pd.DataFrame
     differences: pd.DataFrame
     calibration_curve: pd.DataFrame
     lift_curve: pd.DataFrame
@@ -108,7 +113,8 @@ def publishable(content: ReportContent) -> dict[str, pd.DataFrame]:
         measured on different households.
     """
     frames = {name: _checked(getattr(content, name), name) for name in _NEEDED}
-    _refuse_unequal_ground(frames["metrics"])
+    _refuse_unequal_ground(frames["metrics"], by=["metric"])
+    _refuse_unequal_ground(frames["populations"], by=["population", "metric"])
     _refuse_lost_rows(frames["coverage"])
     frames["make_up"] = publish_make_up(frames["make_up"])
     frames["strata"] = publish_strata(frames["strata"], frames["make_up"])
@@ -138,12 +144,12 @@ def _order(column: pd.Series) -> pd.Series:
     return column.map(lambda name: (known.index(name) if name in known else len(known), str(name)))
 
 
-def _refuse_unequal_ground(metrics: pd.DataFrame) -> None:
-    differing = metrics.groupby("metric")[list(_CONTEXT)].nunique(dropna=False).gt(1).any(axis=1)
+def _refuse_unequal_ground(metrics: pd.DataFrame, *, by: list[str]) -> None:
+    differing = metrics.groupby(by)[list(_CONTEXT)].nunique(dropna=False).gt(1).any(axis=1)
     if differing.any():
+        named = sorted(set(differing.index[differing].get_level_values("metric")))
         raise ContractViolation(
-            f"{', '.join(sorted(differing.index[differing]))}: scores were measured on different households; one table compares "
-            f"scores on the same ones only"
+            f"{', '.join(named)}: scores were measured on different households; one table compares scores on the same ones only"
         )
 
 

@@ -13,6 +13,7 @@ from returnrisk.reports.content import ReportContent
 from returnrisk.reports.texts import Text, either, text
 
 LIFT_SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+POPULATION_METRICS = ("auc", "average_precision", "precision_at_capacity", "recall_at_capacity")
 SAME_SHARE = 1e-9  # shares are hundredths written as floats
 
 
@@ -48,6 +49,7 @@ def tables(frames: Mapping[str, pd.DataFrame], content: ReportContent) -> dict[s
         "strata": strata(frames["strata"]),
         "make_up": make_up(frames["make_up"]),
         "metrics": metrics(frames["metrics"], content),
+        "populations": populations(frames["populations"]),
         "differences": differences(frames["differences"]),
         "calibration": calibration(frames["calibration_curve"]),
         "lift": lift(frames["lift_curve"], capacity=content.capacity),
@@ -115,8 +117,32 @@ def metrics(frame: pd.DataFrame, content: ReportContent) -> Table:
         values = [_measured(of_score[score]) if score in of_score else Cell(numbers.MISSING) for score in scores]
         rows.append(Row((label, *values, *(Cell(words) for words in _ground(here.iloc[0])))))
     heads = (text("head.metric"), *(score_words(score) for score in scores), *_heads("n", "n_events", "base_rate", "n_clusters"))
-    notes = () if content.capacity is None else (text("table.capacity", capacity=numbers.share(content.capacity, places=0)),)
+    at_list = "precision_at_capacity" in set(frame["metric"])
+    note = (
+        text("table.capacity_list")
+        if content.capacity is None
+        else text("table.capacity", capacity=numbers.share(content.capacity, places=0))
+    )
+    notes = (note,) if at_list else ()
     return Table(text("table.metrics", level=numbers.share(content.level, places=0)), heads, tuple(rows), notes)
+
+
+def populations(frame: pd.DataFrame) -> Table:
+    """Ranking and list of entries and relapses apart, one row per population and metric."""
+    scores = list(dict.fromkeys(frame["score"]))
+    shown = frame[frame["metric"].isin(POPULATION_METRICS)]
+    rows = []
+    for (population, name), here in shown.groupby(["population", "metric"], sort=False):
+        of_score = {row["score"]: row for row in here.to_dict("records")}
+        label = Cell(either(f"population.{population}", otherwise=str(population)), either(f"metric.{name}", otherwise=str(name)))
+        values = [_measured(of_score[score]) if score in of_score else Cell(numbers.MISSING) for score in scores]
+        rows.append(Row((label, *values, *(Cell(words) for words in _ground(here.iloc[0])))))
+    heads = (
+        text("head.population"),
+        *(score_words(score) for score in scores),
+        *_heads("n", "n_events", "base_rate", "n_clusters"),
+    )
+    return Table(text("table.populations"), heads, tuple(rows), (text("table.populations_note"),))
 
 
 def _measured(row: Mapping[Any, Any]) -> Cell:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from returnrisk.contracts import Contract, check_table
 from returnrisk.errors import StoreError
 from returnrisk.store.files import sha256_of, write_atomically, write_json
+from returnrisk.store.lock import exclusive
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -103,23 +104,27 @@ def write_store(
     ------
     ContractViolation
         A table breaks its contract; nothing is written.
+    StoreError
+        Another process has been writing this store for two minutes.
     """
     for name, table in tables.items():
         plain = table.drop(*[c for c in VERSION_COLUMNS if c in table.columns])
         check_table(plain, contracts[name], referenced=tables)
-    stored = {
-        name: _write_table(folder, tables[name], contracts[name], delay=(delays or {}).get(name, contracts[name].delay_days))
-        for name in sorted(tables)
-    }
-    manifest = Manifest(
-        tables=stored,
-        fingerprint=_fingerprint(stored),
-        sources=sources,
-        inputs=inputs,
-        accounting=_write_accounting(folder, accounting or {}, inputs),
-    )
-    write_json(folder / "manifest.json", _manifest_content(manifest))
-    _remove_unreferenced(folder, manifest, contracts)
+    folder.mkdir(parents=True, exist_ok=True)
+    with exclusive(folder / "writing.lock"):  # another writer would remove what this one has written but not yet named
+        stored = {
+            name: _write_table(folder, tables[name], contracts[name], delay=(delays or {}).get(name, contracts[name].delay_days))
+            for name in sorted(tables)
+        }
+        manifest = Manifest(
+            tables=stored,
+            fingerprint=_fingerprint(stored),
+            sources=sources,
+            inputs=inputs,
+            accounting=_write_accounting(folder, accounting or {}, inputs),
+        )
+        write_json(folder / "manifest.json", _manifest_content(manifest))
+        _remove_unreferenced(folder, manifest, contracts)
     return manifest
 
 

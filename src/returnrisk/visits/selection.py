@@ -157,7 +157,7 @@ def select(
     if not model_version.strip():
         raise ConfigError("model_version is blank; name the version that the risks come from, or nobody can trace the list")
     as_of, checked = _checked_scores(scores)
-    ranked = _ranked(_placed(checked, villages), spec)
+    ranked = _ranked(_placed(checked, villages), per_township=spec.per_township)
     listed = ranked.loc[ranked["listed"]]
     words = shown_reasons(
         reasons,
@@ -168,6 +168,33 @@ def select(
     )
     rows = _list_rows(listed, words, as_of=as_of, model_version=model_version, spec=spec)
     return VisitList(as_of=as_of, model_version=model_version, spec=spec, rows=rows, areas=_areas(ranked, villages, spec))
+
+
+def listed(scores: pd.DataFrame, *, per_township: int) -> npt.NDArray[np.bool_]:
+    """Which households `select` would list, (n,) in the order of `scores`: its rule without names, tiers or reasons.
+
+    Parameters
+    ----------
+    scores
+        One row per household of one day: household_id, township_code, stratum, risk.
+    per_township
+        Capacity.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> strata = ["at_risk", "below_line", "at_risk", "monitored"]
+    >>> frame = pd.DataFrame({"household_id": [1, 2, 3, 4], "township_code": 9, "stratum": strata, "risk": [0.3, 0.1, 0.2, 0.9]})
+    >>> listed(frame, per_township=2).tolist()
+    [True, True, False, False]
+    """
+    import numpy as np
+
+    needed = scores[["household_id", "township_code", "stratum", "risk"]].reset_index(drop=True)
+    ranked = _ranked(needed.assign(position=np.arange(len(needed))), per_township=per_township)
+    result = np.zeros(len(needed), dtype=bool)
+    result[ranked["position"]] = ranked["listed"]
+    return result
 
 
 def strata(scores: pd.DataFrame) -> pd.DataFrame:
@@ -269,7 +296,7 @@ def _placed(scores: pd.DataFrame, villages: pd.DataFrame) -> pd.DataFrame:
     return placed.drop(columns="known_township")
 
 
-def _ranked(placed: pd.DataFrame, spec: VisitSpec) -> pd.DataFrame:
+def _ranked(placed: pd.DataFrame, *, per_township: int) -> pd.DataFrame:
     """Everybody, sorted by township and rank (must-visits, then the model's, then the monitored), with who is listed and tied."""
     import numpy as np
 
@@ -279,7 +306,7 @@ def _ranked(placed: pd.DataFrame, spec: VisitSpec) -> pd.DataFrame:
     ranked = placed.assign(group=group).iloc[order].reset_index(drop=True)
     ranked["rank"] = ranked.groupby("township_code").cumcount() + 1
     by_model = ranked["group"] == 1
-    ranked["listed"] = (ranked["group"] == 0) | (by_model & (ranked["rank"] <= spec.per_township))
+    ranked["listed"] = (ranked["group"] == 0) | (by_model & (ranked["rank"] <= per_township))
     first_out = ranked.loc[by_model & ~ranked["listed"]].groupby("township_code")["risk"].first()
     ranked["tied"] = by_model & ranked["listed"] & (ranked["risk"] == ranked["township_code"].map(first_out))
     return ranked

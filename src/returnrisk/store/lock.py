@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from returnrisk.errors import RegistryError
+from returnrisk.errors import StoreError
 
 DEFAULT_TIMEOUT_S = 120.0  # first creation of an MLflow database takes 2 to 5 s; four processes may queue for it
 
@@ -29,7 +29,7 @@ def exclusive(path: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Iterator[N
 
     Raises
     ------
-    RegistryError
+    StoreError
         Another process still holds the lock after `timeout_s`, or the file cannot be created.
 
     Examples
@@ -42,14 +42,14 @@ def exclusive(path: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Iterator[N
     try:
         connection = sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
     except sqlite3.Error as error:
-        raise RegistryError(
+        raise StoreError(
             f"the lock file {path.name} cannot be opened in {path.parent}: {error}. Check that it is writable"
         ) from error
     with contextlib.closing(connection):
         try:
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.DatabaseError as error:
-            raise RegistryError(
+            raise StoreError(
                 f"{path.name} in {path.parent} is held by another process ({error}; waited up to {timeout_s:g} s): "
                 "wait until it has finished, then repeat"
             ) from error
