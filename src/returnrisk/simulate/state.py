@@ -253,6 +253,7 @@ class Households(Arrays):
     payout_due: Floats  # CNY for crops and livestock that come next month
     loan_cny: Floats  # micro-credit not yet paid back
     loan_day: Ints
+    loan_due: Ints
     overdue: Bools
     link_recorded: Ints  # days of the last rows on file
     insurance_recorded: Ints
