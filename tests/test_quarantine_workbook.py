@@ -328,8 +328,26 @@ def test_a_correction_is_known_by_its_sheets_not_by_its_name(first, tmp_path):
     assert not is_correction_workbook(tmp_path / "隔离更正单_民政局.xlsx")
     (tmp_path / "broken.xlsx").write_bytes(b"PK no zip")
     assert not is_correction_workbook(tmp_path / "broken.xlsx")
+    assert not is_correction_workbook(Path(__file__).with_name("test_ingest_ledger.xls"))
     renamed = shutil.copy(first.workbooks["收入台账"], tmp_path / "x.xlsx")
     assert is_correction_workbook(renamed)
+
+
+@pytest.mark.parametrize("form", ["csv", "sheet renamed"])
+def test_a_workbook_in_disguise_is_never_read_as_more_rows(first, tmp_path, form):
+    root = tmp_path / "county"
+    shutil.copytree(first.root, root)
+    made = first.workbooks["收入台账"]
+    if form == "csv":
+        rows = CalamineWorkbook.from_path(str(made)).get_sheet_by_index(0).to_python(skip_empty_area=False)
+        text = "\n".join(",".join(str(c).replace(",", "，").replace("\n", "") for c in row) for row in rows)
+        (root / "inbox" / f"{made.stem}.csv").write_text(text, encoding="gb18030")
+    else:
+        book = openpyxl.load_workbook(made)
+        book.worksheets[0].title = "Sheet1"
+        book.save(root / "inbox" / made.name)
+    with pytest.raises(IngestError, match="would be counted twice"):
+        ingest(root)
 
 
 def test_moved_columns_stop_the_run(first, tmp_path):

@@ -64,14 +64,20 @@ class Fate:
 
 def is_correction_workbook(path: Path) -> bool:
     """Whether a file is a quarantine workbook sent back: told by the names of its sheets, whatever the file is called."""
-    if path.suffix.lower() != ".xlsx":
-        return False
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    kind = path.suffix.lower()
     try:
-        with zipfile.ZipFile(path) as package:
-            book = package.read("xl/workbook.xml").decode("utf-8", "replace")
-    except (OSError, KeyError, zipfile.BadZipFile):
+        if kind in (".xlsx", ".xlsm"):  # a large ledger need not be opened to learn its sheets' names
+            with zipfile.ZipFile(path) as package:
+                book = package.read("xl/workbook.xml").decode("utf-8", "replace")
+            names = [html.unescape(n) for n in re.findall(r'<(?:\w+:)?sheet [^>]*?\bname="([^"]*)"', book)]
+        elif kind == ".xls":
+            names = CalamineWorkbook.from_path(str(path)).sheet_names
+        else:
+            return False
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, CalamineError):
         return False  # the ordinary reader says what is wrong with it
-    names = [html.unescape(n) for n in re.findall(r'<(?:\w+:)?sheet [^>]*?\bname="([^"]*)"', book)]
     return any(name.startswith(SHEET_PREFIX) for name in names)
 
 
@@ -167,10 +173,15 @@ def correct(
     Raises
     ------
     IngestError
-        A workbook cannot be read.
+        A workbook cannot be read, or was read as an ordinary file.
     """
     lines = [line for p in workbooks for line in read_correction_workbook(p, file=p.relative_to(inbox).as_posix())]
     sheets = [_Target(contracts[name], s) for name, own in by_table.items() for s in own]
+    if mistaken := sorted({t.sheet.raw.file for t in sheets if set(FRONT_HEADERS) <= set(t.sheet.raw.headers)}):
+        raise IngestError(
+            f"{', '.join(mistaken)}: a quarantine workbook whose sheets were renamed or saved as csv; its rows would be counted twice. Save it "
+            f"as xlsx with the sheets called {SHEET_PREFIX}1, … as they were"
+        )
     rounds, fates = _by_row(lines, sheets)
     changed: dict[int, dict[int, _Change]] = {}
     sent = {t: cells_of(sheets[t].sheet.raw, [n for i, n in rounds if i == t]) for t in {t for t, _ in rounds}}
