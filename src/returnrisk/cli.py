@@ -110,7 +110,9 @@ def init(*, project: ProjectDir = HERE, county_zh: str = "", county_en: str = ""
 
 
 @app.command
-def simulate(out: Path, *, households: int = 5000, months: int = 84, seed: int = 0, json_: AsJson = False) -> None:
+def simulate(
+    out: Path, *, households: int = 5000, months: int = 84, seed: int = 0, setting: str = "default", json_: AsJson = False
+) -> None:
     """Simulate a county and write it as the files departments send.
 
     Parameters
@@ -123,13 +125,17 @@ def simulate(out: Path, *, households: int = 5000, months: int = 84, seed: int =
         How many months, from October 2018 on.
     seed
         Of every draw.
+    setting
+        default (2 to 4% of those at risk fall in a year) or stable (0.8 to 1.2%).
     """
     from returnrisk.demo import START
-    from returnrisk.simulate import simulate_county, write_inbox
+    from returnrisk.simulate import setting_parameters, simulate_county, write_inbox
+
+    parameters = setting_parameters(setting)
 
     with _progress(quiet=json_) as report:
         report("simulate", 0, 1)
-        county = simulate_county(n_households=households, months=months, start=START, seed=seed)
+        county = simulate_county(n_households=households, months=months, start=START, seed=seed, parameters=parameters)
         report("export", 0, 1)
         files = write_inbox(county, out)
     _show({"files": len(files), "folder": out.as_posix()}, as_json=json_, text=f"{len(files)} files in {out}")

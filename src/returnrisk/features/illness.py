@@ -58,7 +58,7 @@ def _paid_by(view: View) -> ir.Table:
 
 
 def build(context: Context) -> Any:
-    """One row per household of the day: the features, `on_medical`."""
+    """One row per household of the day: the features, `on_medical` and `on_member`."""
     day = context.view.day
     who = context.members
     claims = _paid_by(context.view)
@@ -75,19 +75,18 @@ def build(context: Context) -> Any:
         last_stay_on=claims.treated_on.max(where=stay),
     )
     t = zero_where_delivered(context, rows, table="medical", columns=CLAIM_COLUMNS)
-    line = context.now.select("household_id", "n_members", "line_cny_year")
-    t = t.left_join(line, "household_id").drop("household_id_right")
     ill = who.group_by("household_id").agg(
+        on_member=who.on_member.max(),
         n_seriously_ill=(who.health == "serious").cast("int64").sum(),
         n_chronically_ill=(who.health == "chronic").cast("int64").sum(),
     )
     t = t.left_join(ill, "household_id").drop("household_id_right")
     return t.mutate(
-        out_of_pocket_12m_line_ratio=divide(t.out_of_pocket_12m_cny, t.n_members * t.line_cny_year),
-        out_of_pocket_3m_line_ratio=divide(t.out_of_pocket_3m_cny, t.n_members * t.line_cny_year),
+        out_of_pocket_12m_line_ratio=divide(t.out_of_pocket_12m_cny, t.line_heads),
+        out_of_pocket_3m_line_ratio=divide(t.out_of_pocket_3m_cny, t.line_heads),
         out_of_pocket_share_12m=divide(t.out_of_pocket_12m_cny, t.medical_total_12m_cny),
         months_since_inpatient=months_since(day, t.last_stay_on),
-    ).select("household_id", "on_medical", *[f.name for f in FEATURES])
+    ).select("household_id", "on_medical", "on_member", *[f.name for f in FEATURES])
 
 
 FAMILY = Family(name="illness", zh="疾病", en="illness", features=FEATURES, build=build)

@@ -11,7 +11,7 @@ from returnrisk.contracts import Contract
 from returnrisk.ingest.headers import HeaderMap
 from returnrisk.ingest.sheets import Notice, RawSheet
 from returnrisk.ingest.spelling import ROWS_SHOWN, Reading, respell
-from returnrisk.ingest.values import pseudonymise_column
+from returnrisk.ingest.values import pseudonymise_column, refusal
 
 RAW = "raw__"
 """Prefix of the text columns, so that a field and its text can stand side by side."""
@@ -83,7 +83,7 @@ def _columns(
         else:
             labels = headers.mapping.values.get(name, {}) if headers.mapping else {}
             reading = Reading(headers.factors.get(header, Decimal(1)), sheet.typed, sheet.epoch, labels)
-            done = respell(sheet.table[header], field, reading)
+            done = respell(sheet.table[header], field, reading, refuse=refusal(field))
             columns[RAW + name], found, positions = done.column, done.marks, done.positions
         if found:
             marks[name] = found

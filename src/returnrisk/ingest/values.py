@@ -1,7 +1,8 @@
 """Text to typed values, as engine expressions; identifiers to pseudonyms.
 
-Cells have been respelt before (`spelling`): what is still not plain here is refused. ING011 not a number, date or yes/no · ING012 not
-in the code list · ING014, ING015, ING017 identifier malformed, stored as a number, of the old 15 digits · ING060, ING062, ING063 impossible as a citizen number.
+Cells have been respelt before (`spelling`), so that a cell is either read for sure or holds a mark that says why not; only of a date
+the calendar is asked here. ING011 not a number, date or yes/no · ING012 not in the code list · ING014, ING015, ING017 identifier
+malformed, stored as a number, of the old 15 digits · ING060, ING062, ING063 impossible as a citizen number.
 """
 
 from __future__ import annotations
@@ -35,8 +36,13 @@ PARSE_TEXTS = {
 }
 
 
+def refusal(field: Field) -> str | None:
+    """Code of a cell of this field that cannot be read; None for free text, which always can."""
+    return PARSE_TEXTS["string"][0] if field.codes else PARSE_TEXTS[field.type][0] if field.type != "string" else None
+
+
 def parse_value(text: ir.StringValue, field: Field) -> ir.Value:
-    """Typed value of a trimmed text column; NULL where the text cannot be read (the caller compares with the text)."""
+    """Typed value of a respelt text column; NULL for a mark, and for a day that the calendar does not have."""
     import ibis
 
     if field.codes:
@@ -49,10 +55,7 @@ def parse_value(text: ir.StringValue, field: Field) -> ir.Value:
         iso = text.replace("/", "-")
         whole = ibis.cases((iso.re_search(MONTH), iso.concat("-01")), (iso.re_search(DAY), iso))
         return whole.try_cast("date")
-    if field.type in PLAIN_NUMBERS:
-        # stricter than the engine's casts, which round 3.7 to 4 and read 9.99901E+11, 0x10 and 1_0; money is rounded to the cent
-        return ibis.cases((text.re_search(PLAIN_NUMBERS[field.type]), text)).try_cast(field.type)
-    return text
+    return text.try_cast(field.type) if field.type in PLAIN_NUMBERS else text  # money is rounded to the cent
 
 
 def unreadable(text: ir.StringValue, value: ir.Value) -> ir.BooleanValue:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from returnrisk.simulate.county import SimulatedCounty, initial_state, month_rng, simulate_county
 from returnrisk.simulate.export import planted_faults, write_inbox
-from returnrisk.simulate.parameters import Parameters, default_parameters, load_parameters
+from returnrisk.simulate.parameters import Parameters, default_parameters, load_parameters, setting_names, setting_parameters
 from returnrisk.simulate.process import step
 from returnrisk.simulate.state import CountyState, load_state
 
@@ -23,6 +23,8 @@ __all__ = [
     "load_state",
     "month_rng",
     "planted_faults",
+    "setting_names",
+    "setting_parameters",
     "simulate_county",
     "step",
     "write_inbox",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from returnrisk.simulate.month import Loans, Month
-from returnrisk.simulate.state import Measure
+from returnrisk.simulate.state import Measure, first_day
 
 
 def lend(month: Month) -> None:
@@ -23,6 +23,8 @@ def lend(month: Month) -> None:
     amount = np.round((p.amount_mean + p.amount_sd * month.rng.standard_normal(len(new))) / 1000) * 1000
     households.loan_cny[new] = np.clip(amount, 5000.0, p.amount_max)
     households.loan_day[new] = month.event_days(len(new))
+    left = households.support_left[new, Measure.MICRO_CREDIT]
+    households.loan_due[new] = [first_day(month.state.month + months) for months in left.tolist()]
     households.overdue[late] = True
     sold = month.thinned(late, p.p_sells_herd)
     households.herd[sold] = False
