@@ -167,12 +167,16 @@ class Arrays:
         return [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)]
 
     def append(self, more: Self) -> None:
-        """Add entries at the end; indices of the others, types and memory layout stay."""
+        """Add entries at the end; indices of the others, types and memory layout stay. Room is left for the next ones."""
         for name, array in more.items():
             mine = getattr(self, name)
-            grown = np.empty_like(mine, shape=(len(mine) + len(array), *mine.shape[1:]))
-            grown[: len(mine)], grown[len(mine) :] = mine, array
-            setattr(self, name, grown)
+            n, grown, room = len(mine), len(mine) + len(array), mine.base
+            begins = isinstance(room, np.ndarray) and room.ctypes.data == mine.ctypes.data and room.strides == mine.strides
+            if not (begins and len(room) >= grown):
+                room = np.empty_like(mine, shape=(grown + n // 20, *mine.shape[1:]))
+                room[:n] = mine
+            room[n:grown] = array
+            setattr(self, name, room[:grown])
 
     def take(self, places: Ints) -> Self:
         """The entries at these places, in arrays of their own."""
