@@ -24,7 +24,7 @@ from returnrisk.simulate import (
     write_inbox,
 )
 from returnrisk.simulate.parameters import PARAMETER_FILE
-from returnrisk.simulate.state import Item
+from returnrisk.simulate.state import STATE_SCHEMA, Item
 
 START = dt.date(2021, 1, 1)
 ANNUAL_FALL_RATE = (0.02, 0.04)
@@ -289,7 +289,9 @@ def test_a_state_of_another_schema_is_refused(tmp_path):
     np.savez(path, schema=np.array(0))
     with pytest.raises(StoreError, match="schema 0"):
         load_state(path)
-    np.savez(path, schema=np.array(1), month=np.array(1), n_claims=np.array(0), market=np.zeros(2), identified=np.zeros(2))
+    np.savez(
+        path, schema=np.array(STATE_SCHEMA), month=np.array(1), n_claims=np.array(0), market=np.zeros(2), identified=np.zeros(2)
+    )
     with pytest.raises(StoreError, match="lacks code"):
         load_state(path)
 

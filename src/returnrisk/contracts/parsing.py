@@ -32,9 +32,9 @@ REFUSED_WORDS = (
 """A contract may not even name such a field (DOMAIN §7.6)."""
 
 TABLE_PROPERTIES = (
-    "strict_columns", "office", "rhythm", "delay_days", "recording_basis", "file_aliases", "restricted", "row_rules", "wide_columns",
+    "en", "strict_columns", "office", "rhythm", "delay_days", "recording_basis", "file_aliases", "restricted", "row_rules", "wide_columns",
 )  # fmt: skip
-FIELD_PROPERTIES = ("aliases", "codes", "unit", "pseudonym", "source_pattern", "protected")
+FIELD_PROPERTIES = ("en", "aliases", "codes", "unit", "pseudonym", "source_pattern", "protected")
 
 
 @cache

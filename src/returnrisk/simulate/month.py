@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from returnrisk.simulate.state import (
     CountyState,
     Floats,
     Ints,
+    Item,
     Shock,
     Work,
     ages,
@@ -32,12 +34,18 @@ class Month:
     rng: np.random.Generator
     shocks: Bools
     relief: Floats
+    ledger: Floats
+    known_ages: Ints | None = None
+    known_capacity: Ints | None = None
+    known_members: Ints | None = None
+    known_net_year: Floats | None = None
 
     @classmethod
     def of(cls, state: CountyState, rng: np.random.Generator, parameters: Parameters) -> Month:
         """The month that `state` is about to live through."""
         n = state.n_households
-        return cls(state=state, parameters=parameters, rng=rng, shocks=np.zeros((n, len(Shock)), dtype=bool), relief=np.zeros(n))
+        shocks, ledger = np.zeros((len(Shock), n), dtype=bool).T, np.zeros((len(Item), n)).T  # columns in one piece
+        return cls(state=state, parameters=parameters, rng=rng, shocks=shocks, relief=np.zeros(n), ledger=ledger)
 
     @property
     def calendar(self) -> int:
@@ -72,29 +80,73 @@ class Month:
 
     def ages(self) -> Ints:
         """Age of every person at the first day of the month."""
-        return ages(self.state.persons.born_day, self.state.month)
+        born, known = self.state.persons.born_day, self.known_ages
+        if known is None:
+            known = ages(born, self.state.month)
+        elif len(known) < len(born):  # somebody came
+            known = np.concatenate([known, ages(born[len(known) :], self.state.month)])
+        self.known_ages = known
+        return known
 
     def chance(self, probability: Floats | float, size: int | None = None) -> Bools:
         """Which of them happen, independently."""
         n = len(probability) if isinstance(probability, np.ndarray) else size
         return np.asarray(self.rng.random(n) < probability)
 
+    def drawn(self, size: int, bound: float) -> Ints:
+        """Places among `size`, in order, each picked with the same probability: costs what is picked, not what is there.
+
+        For rare events: draw with a bound on the hazard, then keep some with `thinned`, looking at those picked only.
+        """
+        if bound > 0.25:
+            return np.flatnonzero(self.rng.random(size) < bound)
+        expected = size * bound
+        if expected <= 0:
+            return np.empty(0, dtype=np.int64)
+        places = np.cumsum(self.rng.geometric(bound, int(expected + 6 * math.sqrt(expected) + 10))) - 1
+        while places[-1] < size:
+            places = np.concatenate([places, places[-1] + np.cumsum(self.rng.geometric(bound, 10))])
+        return np.asarray(places[: np.searchsorted(places, size)])
+
+    def thinned(self, who: Ints, probability: Floats | float) -> Ints:
+        """Those of `who` to whom it happens, independently."""
+        return who[self.rng.random(len(who)) < probability]
+
     def between(self, bounds: tuple[float, ...], n: int) -> Floats:
         """`n` uniform numbers between two bounds."""
         return self.rng.uniform(bounds[0], bounds[1], n)
 
     def per_household(self, weights: Floats | Bools) -> Floats:
-        """Sum over the present members of every household."""
+        """Sum over the present members of every household; of a mask, how many."""
         persons = self.state.persons
+        if weights.dtype == np.bool_:
+            return self.counted(np.flatnonzero(np.logical_and(weights, persons.present))).astype(np.float64)
         return np.bincount(persons.household, weights * persons.present, self.state.n_households).astype(np.float64)
 
+    def counted(self, persons: Ints) -> Ints:
+        """How many of these persons (indices) every household has."""
+        return np.bincount(self.state.persons.household[persons], minlength=self.state.n_households)
+
     def members(self) -> Ints:
-        """Present members of every household."""
-        return self.per_household(np.ones(len(self.state.persons.household))).astype(np.int64)
+        """Present members of every household; kept until `known_members` is forgotten, which who comes or goes must see to."""
+        if self.known_members is None:
+            self.known_members = self.counted(np.flatnonzero(self.state.persons.present))
+        return self.known_members
+
+    def net_year(self) -> Floats:
+        """Net income of the last twelve months, CNY; kept until the month itself is in it."""
+        if self.known_net_year is None:
+            self.known_net_year = self.state.households.net12.sum(axis=1)
+        return self.known_net_year
 
     def income_per_head(self) -> Floats:
         """Net income of the last twelve months a head, CNY."""
-        return np.asarray(self.state.households.net12.sum(axis=1) / self.members())
+        return self.net_year() / self.members()
+
+    def by_household(self, of_county: Floats) -> Floats:
+        """What whole counties share, as every household has it."""
+        villages = self.state.villages
+        return np.asarray(of_county[villages.county][self.state.households.village])
 
     def in_need(self) -> Bools:
         """Households so near the line that they look for more."""
@@ -126,8 +178,18 @@ def has_job(work: Ints) -> Bools:
 
 
 def labour_capacity(month: Month) -> Ints:
-    """0 none, 1 weak, 2 full for every person, from age, school, illness and disability."""
+    """0 none, 1 weak, 2 full for every person, from age, school, illness and disability.
+
+    Computed anew while `month.known_capacity` is None; `step` keeps it once school and health of the month are settled.
+    """
+    if month.known_capacity is not None:
+        return month.known_capacity
     persons, age = month.state.persons, month.ages()
-    none = (age < 16) | (age >= 76) | persons.in_school | (persons.ill_left > 0) | np.isin(persons.disability, (1, 2))
+    none = (age < 16) | (age >= 76) | persons.in_school | (persons.ill_left > 0) | severe(persons.disability)
     weak = (age >= 62) | (persons.disability > 0) | (persons.chronic & (age >= 50))
-    return np.select([none, weak], [0, 1], 2)
+    return np.where(none, 0, 2 - weak)
+
+
+def severe(disability: Ints) -> Bools:
+    """Grade 1 or 2."""
+    return np.asarray((disability == 1) | (disability == 2))

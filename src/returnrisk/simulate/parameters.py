@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from returnrisk.errors import ConfigError, UnknownNameError
-from returnrisk.simulate import parameter_sections as sections
+from returnrisk.simulate import office_sections, parameter_sections as sections
 
 PARAMETER_FILE = Path(__file__).with_name("parameters.toml")
 
@@ -58,6 +58,22 @@ class Parameters:
     support: sections.SupportParameters
     reporting: sections.ReportingParameters
     export: sections.ExportParameters
+    group: office_sections.GroupParameters
+    traps: office_sections.TrapParameters
+    family: office_sections.FamilyParameters
+    loss: office_sections.LossParameters
+    price: office_sections.PriceParameters
+    project: office_sections.ProjectParameters
+    expense: office_sections.ExpenseParameters
+    certificate: office_sections.CertificateParameters
+    spell: office_sections.SpellParameters
+    school: office_sections.SchoolParameters
+    loan: office_sections.LoanParameters
+    cover: office_sections.CoverParameters
+    signal: office_sections.SignalParameters
+    visit: office_sections.VisitParameters
+    means: office_sections.MeansParameters
+    office: office_sections.OfficeParameters
 
     def changed(self, values: Mapping[str, Any]) -> Parameters:
         """A copy with some values replaced, named `section.parameter`.

@@ -35,11 +35,11 @@ def draw_population(rng: np.random.Generator, parameters: Parameters, *, n_house
     size = 1 + rng.choice(7, n_households, p=parameters.household.size_shares)
     households = _households(rng, parameters, villages, size)
     persons = _persons(rng, parameters, households, size, month)
-    county = parameters.work.market_sd * rng.standard_normal(), parameters.farm.price_sd * rng.standard_normal()
+    market = parameters.work.market_sd * rng.standard_normal(), parameters.farm.price_sd * rng.standard_normal()
     return CountyState(
         month=month,
         n_claims=0,
-        market=np.array(county),
+        market=np.array([market]),
         identified=np.zeros(villages.township.max() + 1, dtype=np.int64),
         villages=villages,
         households=households,
@@ -57,6 +57,7 @@ def _villages(rng: np.random.Generator, parameters: Parameters, n_households: in
     remote = rng.random(n) < p.p_remote
     return Villages(
         code=COUNTY_CODE * 1_000_000 + (101 + township) * 1000 + 201 + number,
+        county=np.zeros(n, dtype=np.int64),
         township=township,
         poverty=poverty,
         key=poverty & (rng.random(n) < p.p_key_village / p.p_poverty_village),
@@ -111,6 +112,7 @@ def _households(rng: np.random.Generator, parameters: Parameters, villages: Vill
         paid_yearly=rng.random(n) < parameters.work.p_paid_yearly,
         owed=np.zeros(n),
         remittance=np.zeros(n, dtype=bool),
+        review_month=np.arange(n) % 12,
         subsidies=subsidies,
         net12=months,
         countable12=months.copy(),

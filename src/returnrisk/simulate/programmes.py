@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from returnrisk.simulate.month import Month, has_job
-from returnrisk.simulate.state import Floats, Measure, Programme, Shock
+from returnrisk.simulate.month import Month, has_job, severe
+from returnrisk.simulate.state import Floats, Ints, Measure, Programme, Shock
 
 
 def entitle(month: Month, *, deciding: bool) -> None:
@@ -23,8 +23,7 @@ def _by_rule(month: Month) -> None:
     low_income = households.ex_poor | (households.subsidies[:, Programme.DIBAO] > 0) | households.monitored
     living = month.per_household(persons.disability > 0) * p.disability_living_month
     households.subsidies[:, Programme.DISABILITY_LIVING] = living * low_income
-    severe = np.isin(persons.disability, (1, 2))
-    households.subsidies[:, Programme.DISABILITY_CARE] = month.per_household(severe) * p.disability_care_month
+    households.subsidies[:, Programme.DISABILITY_CARE] = month.per_household(severe(persons.disability)) * p.disability_care_month
     households.subsidies[:, Programme.FARM_SUPPORT] = np.round(households.land_mu * p.farm_support_mu_year / 12, 2)
     if month.calendar == 10:  # settled once a year, paid in December
         migrants = month.per_household(has_job(persons.work) & persons.away)
@@ -45,32 +44,31 @@ def _ecology(month: Month) -> None:
     amount[starts] = round(p.ecology_year / 12, 2)
 
 
-def assessed_income(month: Month) -> Floats:
-    """Countable income a head and year as the office sees it: the truth times noise."""
+def assessed_income(month: Month, households: Ints) -> Floats:
+    """Countable income a head and year of these households as the office sees it: the truth times noise."""
     sd = month.parameters.dibao.sd_assessment
-    countable = month.state.households.countable12.sum(axis=1) / month.members()
+    countable = month.state.households.countable12[households].sum(axis=1) / month.members()[households]
     return np.asarray(countable * np.exp(sd * month.rng.standard_normal(len(countable))))
 
 
 def _dibao(month: Month) -> None:
-    households, p, n = month.state.households, month.parameters.dibao, month.state.n_households
+    households, p = month.state.households, month.parameters.dibao
     amount = households.subsidies[:, Programme.DIBAO]
     line = p.line_share * month.line
-    assessed = assessed_income(month)
     seen = np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
     net = (households.support_left[:, Measure.SAFETY_NET] > 0) & households.support_delivered[:, Measure.SAFETY_NET]
     applies = month.chance(np.where(net, month.parameters.support.safety_net_applies, p.applies_month * seen))
-    review = (amount > 0) & (np.arange(n) % 12 == month.calendar)
-    draw = month.rng.random(n)
-    above = assessed > p.exit_above * line
-    lost = review & ((above & (draw < p.p_exit)) | (~above & (draw < p.p_wrong_exit)))
-    granted = (amount == 0) & applies & (assessed < line)
-    renewed = (review & ~lost) | granted
+    has = amount > 0
+    who = np.flatnonzero(np.where(has, households.review_month == month.calendar, applies))
+    review, assessed = has[who], assessed_income(month, who)
+    p_lost = np.where(assessed > p.exit_above * line, p.p_exit, p.p_wrong_exit)
+    lost = review & month.chance(p_lost)
+    renewed = np.where(review, ~lost, assessed < line)
     low, high = p.amount_shares
-    due = np.clip(line - assessed, low * line, high * line) * month.members() / 12
-    amount[renewed] = np.round(due[renewed] / 10) * 10
-    amount[lost] = 0.0
-    month.hit(Shock.DIBAO_LOST, lost)
+    due = np.clip(line - assessed, low * line, high * line) * month.members()[who] / 12
+    amount[who[renewed]] = np.round(due[renewed] / 10) * 10
+    amount[who[lost]] = 0.0
+    month.hit(Shock.DIBAO_LOST, who[lost])
 
 
 def noticed_less(month: Month) -> np.ndarray:

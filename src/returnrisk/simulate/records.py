@@ -229,7 +229,7 @@ def month_truth(month: Month) -> Truth:
     """What is true at the month end, whatever is on file."""
     households = month.state.households
     return Truth(
-        net12=households.net12.sum(axis=1),
+        net12=month.net_year(),
         members=month.members(),
         monitored=households.monitored.copy(),
         shocks=month.shocks.copy(),

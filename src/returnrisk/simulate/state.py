@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-STATE_SCHEMA = 1
+STATE_SCHEMA = 2
 """Raised when a field of the state changes; an older file is refused."""
 
 
@@ -141,7 +141,7 @@ class Arrays:
 
     def copy(self) -> Self:
         """An independent copy."""
-        return type(self)(**{name: array.copy() for name, array in self.items()})
+        return type(self)(**{name: array.copy(order="K") for name, array in self.items()})
 
     def items(self) -> list[tuple[str, NDArray[Any]]]:
         """Field names and arrays."""
@@ -153,6 +153,7 @@ class Villages(Arrays):
     """One entry per village."""
 
     code: Ints
+    county: Ints
     township: Ints
     poverty: Bools
     key: Bools
@@ -191,6 +192,7 @@ class Households(Arrays):
     paid_yearly: Bools  # migrants whose employer settles before Spring Festival
     owed: Floats  # wages not yet settled, CNY
     remittance: Bools
+    review_month: Ints  # calendar month in which 低保 is looked at again
     subsidies: Floats  # CNY a month by Programme
     net12: Floats  # net income of the last twelve months, one column per calendar month
     countable12: Floats  # the same without dibao, pension and disability subsidies
@@ -239,15 +241,18 @@ class Persons(Arrays):
     def append(self, more: Persons) -> None:
         """Add persons at the end; indices of the others stay."""
         for name, array in more.items():
-            setattr(self, name, np.concatenate([getattr(self, name), array]))
+            mine = getattr(self, name)
+            setattr(self, name, np.concatenate([mine, array.astype(mine.dtype, copy=False)]))
 
 
 @dataclass(slots=True)
 class CountyState:
     """The county at the end of month `month - 1`: `month` is the next one to be simulated.
 
-    `market` holds the labour market's and the livestock price's deviation (log points); `identified` the new monitored households
-    of the calendar year by township; `n_claims` numbers claims.
+    `market` holds the labour market's and the livestock price's deviation (log points), one row per county; `identified` the new
+    monitored households of the calendar year by township; `n_claims` numbers claims. Usually there is one county; `futures.tiled` lays
+    many side by side that share nothing, so what a whole county shares is drawn `n_counties` times and looked up by
+    `villages.county`.
     """
 
     month: int
@@ -274,6 +279,11 @@ class CountyState:
     def n_households(self) -> int:
         """Number of households (constant)."""
         return len(self.households.village)
+
+    @property
+    def n_counties(self) -> int:
+        """Number of counties side by side."""
+        return len(self.market)
 
     def save(self, path: Path) -> None:
         """Write the state as one npz file of plain arrays (no pickle); an existing file is replaced in one step."""
@@ -356,7 +366,7 @@ def as_date(day: int) -> dt.date:
 
 def ages(born_day: Ints, month: int) -> Ints:
     """Completed years at the first day of a month."""
-    return ((first_day(month) - born_day) // 365.2425).astype(np.int64)
+    return np.floor((first_day(month) - born_day) / 365.2425).astype(np.int64)
 
 
 def uniform_days(rng: np.random.Generator, bounds: tuple[int, ...], size: int) -> Ints:

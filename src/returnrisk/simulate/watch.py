@@ -107,19 +107,28 @@ def _identified(month: Month) -> Ints:
 def _closed(month: Month) -> Ints:
     """Stable above the line for long enough, and never a household without labour."""
     households, p = month.state.households, month.parameters.monitoring
-    labour = month.per_household(labour_capacity(month) > 0) > 0
     long = month.first_day - households.monitored_day > 30 * p.stable_months
     stable = month.income_per_head() >= p.stable_above * month.line
-    may = households.monitored & labour & long & stable & ~recently_hit(month)
-    return np.flatnonzero(may & month.chance(p.p_exit_month, len(may)))
+    closing = month.thinned(np.flatnonzero(households.monitored & long & stable & ~recently_hit(month)), p.p_exit_month)
+    return closing[_labour_of(month, closing)]
+
+
+def _labour_of(month: Month, households: Ints) -> Bools:
+    """Which of these households have somebody who can work."""
+    looked_at, persons = np.zeros(month.state.n_households, dtype=bool), month.state.persons
+    looked_at[households] = True
+    members = np.flatnonzero(looked_at[persons.household] & persons.present)
+    return month.counted(members[labour_capacity(month)[members] > 0])[households] > 0
 
 
 def help_out(month: Month) -> SupportRows:
     """End, deliver and start measures; what is delivered works from this month on."""
     households = month.state.households
     ended = _end(month)
-    late = (households.support_left > 0) & ~households.support_delivered
-    late &= month.rng.random(late.shape) < month.parameters.support.p_delivered_later_month
+    waiting = np.argwhere((households.support_left > 0) & ~households.support_delivered)
+    waiting = waiting[month.chance(month.parameters.support.p_delivered_later_month, len(waiting))]
+    late = np.zeros(households.support_delivered.shape, dtype=bool)
+    late[waiting[:, 0], waiting[:, 1]] = True
     households.support_delivered |= late
     started = _start(month, ended) if month.parameters.support.targeted else np.zeros_like(late)
     event = ended | late | started
@@ -146,8 +155,8 @@ def _end(month: Month) -> Bools:
     households.support_left[fails, Measure.INDUSTRY] = 0
     month.hit(Shock.BUSINESS_FAILED, fails)
     ended = running & (households.support_left == 0)
-    posts = ended[:, Measure.PUBLIC_POST]
-    persons.work[(persons.work == Work.POST) & posts[persons.household]] = Work.FARMING
+    posted = np.flatnonzero(persons.work == Work.POST)
+    persons.work[posted[ended[persons.household[posted], Measure.PUBLIC_POST]]] = Work.FARMING
     return np.asarray(ended)
 
 
@@ -161,15 +170,14 @@ def _start(month: Month, ended: Bools) -> Bools:
         0.0,
     )
     seen = np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
-    offered = month.chance(chance * seen)
-    weights = _fitting(month) * ((households.support_left == 0) & ~ended)
+    offered = np.flatnonzero(month.chance(chance * seen))
+    weights = _fitting(month, offered) * ((households.support_left[offered] == 0) & ~ended[offered])
     total = weights.sum(axis=1)
     draw = month.rng.random(len(total)) * total
-    picked = (np.cumsum(weights, axis=1) <= draw[:, None]).sum(axis=1)
-    chosen = np.flatnonzero(offered & (total > 0))
-    started = np.zeros(weights.shape, dtype=bool)
-    started[chosen, np.minimum(picked[chosen], weights.shape[1] - 1)] = True
-    households.support_left[started] = np.broadcast_to(np.array(p.months), weights.shape)[started]
+    picked = np.minimum((np.cumsum(weights, axis=1) <= draw[:, None]).sum(axis=1), weights.shape[1] - 1)
+    started = np.zeros(ended.shape, dtype=bool)
+    started[offered[total > 0], picked[total > 0]] = True
+    households.support_left[started] = np.array(p.months)[np.nonzero(started)[1]]
     households.support_delivered[started] = month.chance(p.p_delivered, int(started.sum()))
     _take_posts(month, started[:, Measure.PUBLIC_POST])
     relief = started[:, Measure.TEMPORARY_RELIEF]
@@ -179,17 +187,22 @@ def _start(month: Month, ended: Bools) -> Bools:
     return started
 
 
-def _fitting(month: Month) -> Floats:
-    """Weight of each measure for each household: jobs where somebody can work, a safety net where nobody can."""
-    persons, households, capacity = month.state.persons, month.state.households, labour_capacity(month)
-    at_home = persons.present & ~persons.away & (month.ages() < 68)
-    idle = month.per_household((persons.work == Work.UNEMPLOYED) & at_home) > 0
-    hands = month.per_household((persons.work == Work.FARMING) & (capacity > 0) & at_home) > 0
-    labour = month.per_household(capacity > 0) > 0
-    ill = month.per_household(persons.ill_left > 0) > 0
-    student = month.per_household(persons.in_school) > 0
-    low = month.income_per_head() < month.line
-    weights = np.zeros((len(idle), len(Measure)))
+def _fitting(month: Month, offered: Ints) -> Floats:
+    """Weight of each measure for each household offered one: jobs where somebody can work, a safety net where nobody can."""
+    persons, households, n = month.state.persons, month.state.households, month.state.n_households
+    place = np.full(n, -1)
+    place[offered] = np.arange(len(offered))
+    who = np.flatnonzero((place >= 0)[persons.household] & persons.present)
+    row, work, able = place[persons.household[who]], persons.work[who], labour_capacity(month)[who] > 0
+    at_home = ~persons.away[who] & (month.ages()[who] < 68)
+
+    def anybody(mask: Bools) -> Bools:
+        return np.bincount(row[mask], minlength=len(offered)) > 0
+
+    idle, hands = anybody((work == Work.UNEMPLOYED) & at_home), anybody((work == Work.FARMING) & able & at_home)
+    labour, ill, student = anybody(able), anybody(persons.ill_left[who] > 0), anybody(persons.in_school[who])
+    low = (month.income_per_head() < month.line)[offered]
+    weights = np.zeros((len(offered), len(Measure)))
     weights[:, Measure.INDUSTRY] = 2.0 * hands
     weights[:, Measure.JOB] = 3.0 * idle + 0.5 * hands
     weights[:, Measure.PUBLIC_POST] = 2.0 * hands
@@ -197,7 +210,7 @@ def _fitting(month: Month) -> Floats:
     weights[:, Measure.MEDICAL_AID] = 2.0 * ill
     weights[:, Measure.TEMPORARY_RELIEF] = 0.3 + 1.0 * ill + 0.7 * low
     weights[:, Measure.SCHOOL_AID] = 0.6 * student
-    weights[:, Measure.HOUSING] = 2.0 * (households.housing >= 2)
+    weights[:, Measure.HOUSING] = 2.0 * (households.housing[offered] >= 2)
     weights[:, Measure.SAFETY_NET] = 2.0 * ~labour + 0.8 * low
     weights[:, Measure.SKILLS] = 0.6 * labour
     return weights
@@ -206,8 +219,8 @@ def _fitting(month: Month) -> Floats:
 def _take_posts(month: Month, households: Bools) -> None:
     """The youngest able farming member takes the public post."""
     persons = month.state.persons
-    may = persons.present & ~persons.away & (persons.work == Work.FARMING) & (labour_capacity(month) > 0) & (month.ages() < 68)
-    candidates = np.flatnonzero(may & households[persons.household])
+    who = np.flatnonzero(persons.present & (persons.work == Work.FARMING) & households[persons.household])
+    candidates = who[~persons.away[who] & (labour_capacity(month)[who] > 0) & (month.ages()[who] < 68)]
     order = candidates[np.lexsort((candidates, -persons.born_day[candidates], persons.household[candidates]))]
     _, first = np.unique(persons.household[order], return_index=True)
     persons.work[order[first]] = Work.POST

@@ -22,7 +22,7 @@ def strike(month: Month) -> None:
 def _markets(month: Month) -> None:
     persistence = np.array([month.parameters.work.market_persistence, month.parameters.farm.price_persistence])
     sd = np.array([month.parameters.work.market_sd, month.parameters.farm.price_sd])
-    innovation = sd * np.sqrt(1 - persistence**2) * month.rng.standard_normal(2)
+    innovation = sd * np.sqrt(1 - persistence**2) * month.rng.standard_normal(month.state.market.shape)
     month.state.market[:] = persistence * month.state.market + innovation
 
 
@@ -39,10 +39,11 @@ def _recover(month: Month) -> None:
 def _drought(month: Month) -> None:
     villages, p = month.state.villages, month.parameters.weather
     n, n_townships = len(villages.code), len(month.state.identified)
-    draw, townships = month.rng.random(), month.chance(p.p_township_hit, n_townships)
-    hit = townships[villages.township] & month.chance(p.p_village_hit, n)
-    damage = month.between(p.drought_damage, n)
-    if 4 <= month.calendar <= 7 and draw < p.p_drought_month:
+    if 4 <= month.calendar <= 7:
+        county = month.chance(p.p_drought_month, month.state.n_counties)[villages.county]
+        township = month.chance(p.p_township_hit, n_townships)[villages.township]
+        hit = county & township & month.chance(p.p_village_hit, n)
+        damage = month.between(p.drought_damage, n)
         villages.crop_damage[hit] = np.maximum(villages.crop_damage[hit], damage[hit])
         month.hit(Shock.WEATHER, hit[month.state.households.village])
 
@@ -50,9 +51,9 @@ def _drought(month: Month) -> None:
 def _flood(month: Month) -> None:
     villages, p = month.state.villages, month.parameters.weather
     n = len(villages.code)
-    hit = month.chance(p.p_flood_month, n)
-    damage = month.between(p.flood_damage, n)
     if 5 <= month.calendar <= 8:
+        hit = month.chance(p.p_flood_month, n)
+        damage = month.between(p.flood_damage, n)
         villages.flood_damage[hit] = np.maximum(villages.flood_damage[hit], damage[hit])
         month.hit(Shock.WEATHER, hit[month.state.households.village])
 
@@ -69,11 +70,12 @@ def _disease(month: Month) -> None:
 def _harvest_failure(month: Month) -> None:
     """A household's own bad luck, likelier for growers and in some villages year after year."""
     villages, households, p = month.state.villages, month.state.households, month.parameters.farm
-    n = month.state.n_households
-    hazard = np.where(households.grower, p.failure_month, p.failure_month_other) * villages.hazard[households.village]
-    failed = month.chance(np.minimum(hazard, 0.5))
-    kept = 1 - month.between(p.failure_damage, n)
+    if month.calendar not in (8, 9, 0):
+        return
+    kept = 1 - month.between(p.failure_damage, month.state.n_households)
     if month.calendar in (8, 9):  # at the harvest itself
+        hazard = np.where(households.grower, p.failure_month, p.failure_month_other) * villages.hazard[households.village]
+        failed = month.chance(np.minimum(hazard, 0.5))
         households.harvest_kept[failed] = np.minimum(households.harvest_kept[failed], kept[failed])
         month.hit(Shock.HARVEST, failed)
     if month.calendar == 0:  # at the sale itself

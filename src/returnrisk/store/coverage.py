@@ -19,6 +19,22 @@ _PERIOD = {
     "subsidy": "period_start",
     "support": "started_on",
     "monitoring": "identified_on",
+    "hazard": "started_on",
+    "price": "period_start",
+    "industry_project": "state_on",
+    "expense": "period_end",
+    "disability": "issued_on",
+    "disaster": "happened_on",
+    "employment": "started_on",
+    "schooling": "term_start",
+    "loan": "granted_on",
+    "insurance": "valid_from",
+    "signal": "raised_on",
+    "visit": "visited_on",
+    "asset": "checked_on",
+    "authorisation": "granted_on",
+    "objection": "raised_on",
+    "visitor": "valid_from",
 }
 _COUNTS = ("n_input", "n_accepted", "n_duplicate", "n_quarantined")
 
