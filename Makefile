@@ -5,7 +5,7 @@ DEMO_OUT ?= demo
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: demo test check test-slow lint format lock clean
+.PHONY: demo test check test-slow lint format dictionary lock clean
 
 demo: .venv/.installed-run
 	$(BIN)/returnrisk demo --out $(DEMO_OUT)
@@ -28,6 +28,10 @@ check: lint
 format: .venv/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The page of all tables, from the contracts.
+dictionary: .venv/.installed-run
+	$(BIN)/python -m returnrisk.contracts.dictionary docs/data-dictionary.md
 
 # New versions: needs the network; the result is committed. Addresses of package hosts never are.
 lock: .venv/.python

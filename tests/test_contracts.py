@@ -14,7 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from returnrisk.contracts import REFUSED_WORDS, Contract, check_table, load_contracts, load_order, parse_contract, row_checks
+from returnrisk.contracts import (
+    REFUSED_WORDS,
+    Contract,
+    check_table,
+    load_contracts,
+    load_order,
+    parse_contract,
+    refused_word,
+    row_checks,
+)
 from returnrisk.errors import ContractError, ContractViolation, UnknownNameError
 from returnrisk.ingest.headers import recognise_table
 from returnrisk.ingest.inbox import ingest_inbox
@@ -129,8 +138,8 @@ def test_wide_columns_fill_columns_and_codes_that_exist():
 
 def test_no_shipped_contract_names_a_refused_field():
     for contract in load_contracts().values():
-        words = [h.lower() for f in contract.fields for h in f.headers] + [w.header for w in contract.wide_columns]
-        assert not [(w, r) for w in words for r in REFUSED_WORDS if r in w], contract.name
+        words = [h for f in contract.fields for h in (*f.headers, f.label_en, f.description_zh, f.description_en, *f.codes)]
+        assert not [w for w in (*words, *(w.header for w in contract.wide_columns)) if refused_word(w)], contract.name
 
 
 def test_names_telephones_and_addresses_are_restricted_and_numbers_are_pseudonyms():
@@ -298,21 +307,88 @@ def test_a_wide_column_that_fills_nothing_that_exists_is_refused(change):
     assert "种植业收入" in refusal(content)
 
 
-@pytest.mark.parametrize("name", ["religion", "Criminal_record", "attitude_score"])
-def test_a_refused_word_in_a_column_s_name_is_refused(name):
-    content = document("household")
-    column(content, "rooms")["name"] = name
-    assert "may not be collected" in refusal(content)
+REFUSED_TEXTS = {
+    "legal records": ("Criminal_record", "courtCase", "legal_status", "drug use", "served in prison", "违法记录", "是否服刑", "社区矫正人员", "失信被执行人"),
+    "religion": ("religion", "religious_group", "church attendance", "宗教信仰", "是否信众"),
+    "attitude": ("attitude_score", "motivation", "lazy", "work ethic", "等靠要思想", "工作态度", "内生动力不足", "懒汉"),
+    "family planning": ("family planning record", "birth_control", "sterilised", "计划生育情况", "计生户", "超生子女"),
+}  # fmt: skip
+PLACES = ("name", "businessName", "alias", "description", "description_zh", "en", "code")
 
 
-@pytest.mark.parametrize("label", ["宗教信仰", "等靠要思想", "计划生育情况", "违法记录"])
-def test_a_refused_word_in_label_or_alias_is_refused(label):
+def test_every_kind_of_refused_field_is_tried_here():
+    assert set(REFUSED_TEXTS) == set(REFUSED_WORDS)
+
+
+@pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in REFUSED_TEXTS.items() for text in texts])
+def test_a_refused_field_is_refused_wherever_it_shows(kind, text):
+    for place in PLACES:
+        content = document("household")
+        node = column(content, "cooking_fuel")
+        if place == "alias":
+            custom(node, "aliases")["value"] = [text]
+        elif place == "en":
+            custom(node, "en")["value"] = text
+        elif place == "description_zh":
+            node["customProperties"].append({"property": place, "value": text})
+        elif place == "code":
+            custom(node, "codes")["value"][text] = "other"
+        else:
+            node[place] = text
+        message = refusal(content)
+        assert "may not be collected" in message, place
+        assert kind in message, place
+
+
+def test_a_refused_table_or_wide_column_is_refused():
     content = document("household")
-    column(content, "rooms")["businessName"] = label
-    assert "may not be collected" in refusal(content)
+    custom(table_of(content), "file_aliases")["value"] = ["服刑人员名单"]
+    assert "legal records" in refusal(content)
+    content = document("income")
+    custom(table_of(content), "wide_columns")["value"][0]["header"] = "计生奖励"
+    assert "family planning" in refusal(content)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "courtyard area",
+        "section",
+        "sector",
+        "crimson",
+        "illness",
+        "通信教育",
+        "懂技术",
+        "结算单号",
+        "信访",
+        "信用社",
+        "法定代表人",
+        "指定监护人",
+        "idle land",
+    ],
+)
+def test_a_harmless_word_is_not_refused(text):
+    assert refused_word(text) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "text"), [("name", "gender"), ("businessName", "民族"), ("alias", "性别"), ("en", "ethnic group")]
+)
+def test_sex_and_ethnicity_must_be_protected(place, text):
     content = document("household")
-    custom(column(content, "rooms"), "aliases")["value"] = [label]
-    assert "may not be collected" in refusal(content)
+    node = column(content, "cooking_fuel")
+    if place in ("alias", "en"):
+        custom(node, "aliases" if place == "alias" else "en")["value"] = [text] if place == "alias" else text
+    else:
+        node[place] = text
+    assert "not marked protected" in refusal(content)
+    node["customProperties"].append({"property": "protected", "value": True})
+    parse_contract(text_of(content))
+
+
+def test_the_protected_columns_are_these():
+    protected = {(name, f.name) for name, c in load_contracts().items() for f in c.fields if f.protected}
+    assert protected == {("member", "sex"), ("member", "ethnicity_group"), ("village", "minority_area")}
 
 
 def test_a_code_that_leads_to_no_valid_value_is_refused():
@@ -350,6 +426,54 @@ def test_a_missing_custom_property_of_the_table_is_a_contract_error(name):
     content = document("household")
     table_of(content)["customProperties"].remove(custom(table_of(content), name))
     assert name in refusal(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("office", " ", "office is empty"),
+        ("rhythm", "monthy", "did you mean 'monthly'"),
+        ("rhythm", "daily", "unknown rhythm 'daily'"),
+        ("delay_days", -1, "whole days from 0"),
+        ("delay_days", "15", "whole days from 0"),
+        ("delay_days", 15.5, "whole days from 0"),
+        ("delay_days", True, "whole days from 0"),
+        ("delay_days", 400, "whole days from 0"),
+        ("file_aliases", [], "no file could be recognised"),
+        ("en", "", "no English label"),
+        ("description_zh", "", "not described in both languages"),
+    ],
+)
+def test_an_office_rhythm_or_delay_that_cannot_be_is_refused(name, value, words):
+    content = document("household")
+    custom(table_of(content), name)["value"] = value
+    assert words in refusal(content)
+
+
+def test_a_column_of_another_class_kind_of_pseudonym_or_without_english_label_is_refused():
+    content = document("household")
+    column(content, "rooms")["classification"] = "secret"
+    custom(column(content, "household_id"), "pseudonym")["value"] = "houshold"
+    column(content, "land_mu")["customProperties"].remove(custom(column(content, "land_mu"), "en"))
+    column(content, "resettled")["description"] = "Moved by the programme."
+    message = refusal(content)
+    assert "unknown classification 'secret'" in message
+    assert "did you mean 'household'" in message
+    assert "column land_mu has no English label" in message
+    assert "column resettled is described in one language only" in message
+
+
+def test_a_restricted_column_stands_only_in_a_restricted_table():
+    content = document("household")
+    column(content, "rooms")["classification"] = "restricted"
+    assert "rooms is restricted in a table that is not" in refusal(content)
+
+
+@pytest.mark.parametrize("basis", ["rooms", "recorded"])
+def test_a_recording_basis_is_a_column_of_dates(basis):
+    content = document("household")
+    table_of(content)["customProperties"].append({"property": "recording_basis", "value": basis})
+    assert f"'{basis}' is not a column of dates" in refusal(content)
 
 
 @pytest.mark.parametrize("name", ["physicalType", "businessName"])
@@ -398,6 +522,22 @@ def test_a_reference_to_nowhere_is_refused(tmp_path):
         load_contracts(other)
 
 
+def test_a_reference_to_another_kind_of_pseudonym_is_refused(tmp_path):
+    household = document("household")
+    custom(column(household, "household_id"), "pseudonym")["value"] = "person"
+    write_folder(tmp_path, village=document("village"), household=household, loan=document("loan"))
+    with pytest.raises(ContractError, match=r"loan\.household_id is another kind of pseudonym than household\.household_id"):
+        load_contracts(tmp_path)
+
+
+def test_a_file_name_that_two_tables_claim_is_refused(tmp_path):
+    household = document("household")
+    custom(table_of(household), "file_aliases")["value"] = ["村名单"]
+    write_folder(tmp_path, village=document("village"), household=household)
+    with pytest.raises(ContractError, match=r"files named '村名单' are claimed by both household and village"):
+        load_contracts(tmp_path)
+
+
 def test_two_files_for_one_table_are_refused(tmp_path):
     write_folder(tmp_path, village=document("village"), village_again=document("village"))
     with pytest.raises(ContractError, match=r"village_again\.yaml.*village"):
@@ -424,7 +564,11 @@ def probe_contract() -> Contract:
     table["customProperties"].append(
         {"property": "row_rules", "value": [{"left": "registered_on", "op": "<=", "right": "recorded_on"}]}
     )
-    extra = {"logicalType": "string", "physicalType": "string", "required": False}
+    table["customProperties"].append({"property": "restricted", "value": True})
+    extra = {
+        "logicalType": "string", "physicalType": "string", "required": False,
+        "customProperties": [{"property": "en", "value": "probed"}],
+    }  # fmt: skip
     table["properties"] += [
         {"name": "phone", "businessName": "电话", "classification": "restricted", "logicalTypeOptions": {"pattern": "^[0-9]{11}$"}, **extra},
         {"name": "health", "businessName": "健康", "classification": "sensitive", **extra,

@@ -203,8 +203,8 @@ def report(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", 
     """The evaluator's page for the list of a day."""
     with _opened(project, quiet=json_) as opened:
         scores = opened.score(as_of=as_of, which=_which(model))
-        path = opened.report(scores, opened.visits(scores), which=_which(model))
-    _show({"report": path.as_posix()}, as_json=json_)
+        result = opened.report(scores, opened.visits(scores), which=_which(model))
+    _show({"report": result.path.as_posix()}, as_json=json_)
 
 
 @app.command
@@ -322,10 +322,11 @@ def metric_table(frame: pd.DataFrame) -> pd.DataFrame:
         figure=[f"{r.value:.3f} ({r.low:.3f}–{r.high:.3f})" for r in shown.itertuples()],
         base_rate=shown["base_rate"].map("{:.4f}".format),
     )
-    grain = ["population", "metric", "n", "n_events", "base_rate"]
+    shown = shown.rename(columns={"n_events": "events"})
+    grain = ["population", "metric", "n", "events", "base_rate"]
     wide = shown.pivot_table(index=grain, columns="score", values="figure", aggfunc="first", sort=False).reset_index()
     wide.columns.name = None
-    return wide[["population", "metric", *dict.fromkeys(shown["score"]), "n", "n_events", "base_rate"]]
+    return wide[["population", "metric", *dict.fromkeys(shown["score"]), "n", "events", "base_rate"]]
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ Source: Open Data Contract Standard v3.1.0.
 
 from returnrisk.contracts.checks import Check, check_table, orphan_rows, row_checks
 from returnrisk.contracts.model import Contract, Field, RowRule, WideColumn
-from returnrisk.contracts.parsing import REFUSED_WORDS, load_contracts, load_order, parse_contract
+from returnrisk.contracts.parsing import load_contracts, load_order, parse_contract
+from returnrisk.contracts.refused import REFUSED_WORDS, refused_word
 
 __all__ = [
     "REFUSED_WORDS",
@@ -26,5 +27,6 @@ __all__ = [
     "load_order",
     "orphan_rows",
     "parse_contract",
+    "refused_word",
     "row_checks",
 ]

@@ -11,6 +11,13 @@ from returnrisk.errors import UnknownNameError
 
 FieldType = Literal["int64", "string", "date", "boolean", "decimal(18,2)"]
 FIELD_TYPES: tuple[FieldType, ...] = ("int64", "string", "date", "boolean", "decimal(18,2)")
+RHYTHMS = ("event", "monthly", "quarterly", "half-yearly", "yearly")
+"""How often an office sends a table; `event`: whenever something happened."""
+CLASSIFICATIONS = ("internal", "pseudonym", "sensitive", "confidential", "restricted")
+"""How a column may travel: inside the county; only as a keyed hash; only where a task needs it; never outside the bureau that keeps
+it; never anywhere but in a rendered list."""
+PSEUDONYM_KINDS = ("household", "person", "claim", "project", "loan", "signal", "objection", "visitor")
+"""Kinds of natural number: the same text of two kinds gives two pseudonyms."""
 OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 
 
@@ -20,6 +27,9 @@ class Field:
 
     name: str
     label_zh: str
+    label_en: str
+    description_zh: str
+    description_en: str
     type: FieldType
     required: bool
     is_key: bool
@@ -69,7 +79,9 @@ class Contract:
 
     name: str
     label_zh: str
-    description: str
+    label_en: str
+    description_zh: str
+    description_en: str
     version: str
     office: str
     rhythm: str

@@ -11,30 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from returnrisk.contracts.model import FIELD_TYPES, OPERATORS, Contract, Field, RowRule, WideColumn
+from returnrisk.contracts.model import FIELD_TYPES, Contract, Field, RowRule, WideColumn
+from returnrisk.contracts.soundness import contract_problems, folder_problems
 from returnrisk.errors import ContractError, UnknownNameError
 from returnrisk.resources import data_folder
 
-REFUSED_WORDS = (
-    "legal",
-    "crime",
-    "criminal",
-    "religion",
-    "religious",
-    "attitude",
-    "犯罪",
-    "违法",
-    "宗教",
-    "等靠要",
-    "懒",
-    "计划生育",
-)
-"""A contract may not even name such a field (DOMAIN §7.6)."""
-
 TABLE_PROPERTIES = (
-    "en", "strict_columns", "office", "rhythm", "delay_days", "recording_basis", "file_aliases", "restricted", "row_rules", "wide_columns",
+    "en", "description_zh", "strict_columns", "office", "rhythm", "delay_days", "recording_basis", "file_aliases", "restricted", "row_rules", "wide_columns",
 )  # fmt: skip
-FIELD_PROPERTIES = ("en", "aliases", "codes", "unit", "pseudonym", "source_pattern", "protected")
+FIELD_PROPERTIES = ("en", "description_zh", "aliases", "codes", "unit", "pseudonym", "source_pattern", "protected")
 
 
 @cache
@@ -95,6 +80,9 @@ def _parse_field(node: Mapping[str, Any], *, where: str) -> Field:
     return Field(
         name=node["name"],
         label_zh=node["businessName"],
+        label_en=str(custom.get("en", "")),
+        description_zh=str(custom.get("description_zh", "")),
+        description_en=str(node.get("description", "")),
         type=node["physicalType"],
         required=bool(node.get("required", False)),
         is_key=bool(node.get("primaryKey", False)),
@@ -144,7 +132,8 @@ def parse_contract(text: str, *, where: str = "contract") -> Contract:
         contract = _parse_table(document, where=where)
     except (KeyError, TypeError, ValueError) as error:
         raise ContractError(f"{where} lacks or misstates a part: {type(error).__name__} {error}") from error
-    _refuse_wrong_contract(contract, where=where)
+    if problems := contract_problems(contract):
+        raise ContractError(f"{where} cannot be used:\n  " + "\n  ".join(problems))
     return contract
 
 
@@ -154,11 +143,13 @@ def _parse_table(document: Mapping[str, Any], *, where: str) -> Contract:
     return Contract(
         name=table["name"],
         label_zh=table["businessName"],
-        description=table.get("description", ""),
+        label_en=str(custom.get("en", "")),
+        description_zh=str(custom.get("description_zh", "")),
+        description_en=str(table.get("description", "")),
         version=document["version"],
-        office=custom["office"],
-        rhythm=custom["rhythm"],
-        delay_days=int(custom["delay_days"]),
+        office=str(custom["office"]),
+        rhythm=str(custom["rhythm"]),
+        delay_days=custom["delay_days"],
         recording_basis=custom.get("recording_basis"),
         restricted=bool(custom.get("restricted", False)),
         file_aliases=tuple(custom["file_aliases"]),
@@ -166,67 +157,6 @@ def _parse_table(document: Mapping[str, Any], *, where: str) -> Contract:
         row_rules=tuple(RowRule(r["left"], r["op"], r["right"]) for r in custom.get("row_rules", ())),
         wide_columns=tuple(WideColumn(w["header"], w["set"], w["measure"]) for w in custom.get("wide_columns", ())),
     )
-
-
-def _refuse_wrong_contract(contract: Contract, *, where: str) -> None:
-    problems = [*_header_problems(contract), *_wide_problems(contract)]
-    problems += [problem for f in contract.fields for problem in _field_problems(f)]
-    names = contract.columns
-    if twice := sorted({n for n in names if names.count(n) > 1}):
-        problems.append(f"columns described twice: {', '.join(twice)}")
-    for rule in contract.row_rules:
-        if {rule.left, rule.right} - set(names) or rule.op not in OPERATORS:
-            problems.append(f"row rule {rule.left} {rule.op} {rule.right} names an unknown column or operator")
-    if contract.recording_basis not in (None, *names):
-        problems.append(f"recording_basis '{contract.recording_basis}' is not a column")
-    if not contract.key:
-        problems.append("no column is a primary key")
-    if "recorded_on" not in names:
-        problems.append("no column recorded_on: nothing could be seen as of a day")
-    if problems:
-        raise ContractError(f"{where} cannot be used:\n  " + "\n  ".join(problems))
-
-
-def _header_problems(contract: Contract) -> list[str]:
-    problems: list[str] = []
-    seen: dict[str, str] = {}
-    claims = [(h, f.name) for f in contract.fields for h in dict.fromkeys(f.headers)]
-    for header, owner in [*claims, *((w.header, f"wide column {w.header}") for w in contract.wide_columns)]:
-        if header in seen:
-            problems.append(f"header '{header}' is claimed by both {seen[header]} and {owner}")
-        seen[header] = owner
-        if word := next((w for w in REFUSED_WORDS if w in header.lower()), None):
-            problems.append(f"'{header}' may not be collected ('{word}'): attitudes, religion and legal records never enter")
-    return problems
-
-
-def _wide_problems(contract: Contract) -> list[str]:
-    problems = []
-    for w in contract.wide_columns:
-        if {*w.sets, w.measure} - set(contract.columns):
-            problems.append(f"wide column '{w.header}' sets an unknown column")
-        for name, value in w.sets.items():
-            if name in contract.columns and value not in (contract.field(name).valid_values or (value,)):
-                problems.append(f"wide column '{w.header}' sets {name} to '{value}', which is not in its code list")
-    return problems
-
-
-def _field_problems(f: Field) -> list[str]:
-    import re
-
-    problems = []
-    if bad := set(f.codes.values()) - set(f.valid_values or ()):
-        problems.append(f"column {f.name}: codes lead to values that are not valid: {sorted(map(str, bad))}")
-    if f.minimum is not None and f.maximum is not None and f.minimum > f.maximum:
-        problems.append(f"column {f.name}: minimum {f.minimum} is above maximum {f.maximum}")
-    if f.pseudonym and not f.source_pattern:
-        problems.append(f"column {f.name} is a pseudonym without a source_pattern: anything would be accepted as a number")
-    for pattern in (f.pattern, f.source_pattern):
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            problems.append(f"column {f.name}: '{pattern}' is not a pattern ({error})")
-    return problems
 
 
 @cache
@@ -255,10 +185,8 @@ def load_contracts(folder: Path | None = None) -> Mapping[str, Contract]:
         if contract.name in contracts:
             raise ContractError(f"{file.name} describes table {contract.name}, which another file already does")
         contracts[contract.name] = contract
-    for contract in contracts.values():
-        for f in contract.fields:
-            if f.references and f.references[1] not in (contracts[f.references[0]].columns if f.references[0] in contracts else ()):
-                raise ContractError(f"{contract.name}.{f.name} refers to {'.'.join(f.references)}, which no contract describes")
+    if problems := folder_problems(contracts):
+        raise ContractError("the contracts do not fit together:\n  " + "\n  ".join(problems))
     return contracts
 
 
