@@ -83,7 +83,7 @@ _CATALOGUE = (
     ("ING047", "serial_without_epoch", "quarantines", "日期序列号，但文件未说明起算年", "a date serial in a file that does not tell its epoch"),
     ("ING048", "merged_amount", "quarantines", "金额单元格跨多行合并，无法分摊", "one amount merged over several rows"),
     ("ING049", "unclear_unit", "stops", "金额单位不明确", "the unit of amounts is not clear"),
-    ("ING050", "sheet_without_table", "notice", "说明性工作表，未读取", "a sheet of explanations: not read"),
+    ("ING050", "sheet_without_table", "notice", "非数据工作表（说明等），未读取", "a sheet that holds no rows of the table: not read"),
     ("ING051", "source_mapping", "notice", "按来源映射读取", "read through a source's mapping"),
     # the contracts' own
     ("CON001", "required_empty", "quarantines", "必填项为空", "a required value is missing"),

@@ -10,6 +10,7 @@ from returnrisk.contracts import Check, Contract
 from returnrisk.ingest.codes import code
 from returnrisk.ingest.headers import HeaderMap
 from returnrisk.ingest.sheets import RawSheet
+from returnrisk.ingest.spelling import plain_text
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -29,8 +30,9 @@ def home_county(sheets: Iterable[tuple[RawSheet, HeaderMap]]) -> int | None:
         for header, name in headers.fields.items():
             if name == "village_code":
                 for entry in pc.value_counts(sheet.table[header]).to_pylist():
-                    if entry["values"] and re.fullmatch(r"\d{12}(\.0+)?", entry["values"]):
-                        counts[int(entry["values"][:6])] += entry["counts"]
+                    told = re.fullmatch(r"['‘’]?(\d{6})\d{6}(\.0+)?", plain_text(entry["values"] or ""))
+                    if told:
+                        counts[int(told[1])] += entry["counts"]
     return min(counts, key=lambda county: (-counts[county], county)) if counts else None
 
 

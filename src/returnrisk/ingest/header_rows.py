@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from returnrisk.contracts import Contract
 from returnrisk.ingest.units import UNIT_WORDS
@@ -24,6 +24,7 @@ Grid = Sequence[Sequence[str | None]]
 _SPACES = re.compile(r"[\s\u200b-\u200d\ufeff]+")
 _NUMBERING = re.compile(r"^(\(\d{1,2}\)|\d{1,2}[、.)])")
 _BRACKET = re.compile(r"^(.+?)[(\[【](?:单位:)?([^()\[\]【】]*)[)\]】]$")
+_STEMS = frozenset("甲乙丙丁戊己庚辛壬癸")
 _HINT = re.compile(r"^(必填|选填|可空|可不填|文本|文本格式|是/否|y/n|下拉选择|y{2,4}.*|例[:如].*|格式.*)$")
 
 
@@ -71,8 +72,13 @@ class FoundHeader:
 
     @property
     def n_known(self) -> int:
-        """How many columns are known."""
-        return sum(c.target is not None for c in self.columns)
+        """How many fields and wide columns are found."""
+        return len({c.target for c in self.columns if c.target and not c.target.unclear})
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Of two readings of the top of a sheet the one with the higher rank is right."""
+        return self.n_known, sum(c.target is not None and c.target.unclear for c in self.columns)
 
 
 def plain_header(text: str) -> tuple[str, str | None]:
@@ -151,20 +157,37 @@ def find_header(rows: Grid, known: KnownHeaders, *, fixed: tuple[int, int] | Non
         First row and number of rows, where a mapping states them.
     """
     if fixed:
-        return _header_at(rows, *fixed, known=known) if fixed[0] < len(rows) else None
+        return _with_rows_below(rows, _header_at(rows, *fixed, known=known)) if sum(fixed) <= len(rows) else None
     best: FoundHeader | None = None
     looked_at = min(len(rows), LOOKED_AT)
     for depth in range(1, MOST_LEVELS + 1):
         for first in range(looked_at - depth + 1):
             found = _header_at(rows, first, depth, known=known)
-            if best is None or found.n_known > best.n_known:
+            if best is None or found.rank > best.rank:
                 best = found
-            if depth == 1 and found.n_known and found.n_known == sum(bool(c.levels) for c in found.columns):
-                return found
+            if depth == 1 and first == 0 and found.n_known and found.n_known == sum(bool(c.levels) for c in found.columns):
+                return _with_rows_below(rows, found)
     if best is None:
         return None
     n_named = sum(bool(c.levels) for c in best.columns)
-    return best if best.n_known >= 3 or 2 * best.n_known >= n_named > 0 else None
+    return _with_rows_below(rows, best) if best.n_known >= 3 or 2 * best.n_known >= n_named > 0 else None
+
+
+def _with_rows_below(rows: Grid, header: FoundHeader) -> FoundHeader:
+    """The header with a row of units (`元`, `亩`) and a row of column numbers (`甲 乙 1 2`) below it."""
+    columns, depth = header.columns, header.depth
+    below = rows[header.first + depth] if header.first + depth < len(rows) else ()
+    units = [plain_header(cell)[0].strip("()") if cell else None for cell in below]
+    if any(units) and all(u is None or u in UNIT_WORDS for u in units):
+        columns = tuple(replace(c, unit=(units[c.position] if c.position < len(units) else None) or c.unit) for c in columns)
+        depth += 1
+        below = rows[header.first + depth] if header.first + depth < len(rows) else ()
+    numbers = [cell.strip() for cell in below if cell]
+    counted = [n for n in numbers if n not in _STEMS]
+    first = int(counted[0]) if counted and counted[0] in ("0", "1") else None
+    if len(numbers) > 2 and first is not None and counted == [str(first + i) for i in range(len(counted))]:
+        depth += 1
+    return replace(header, depth=depth, columns=columns)
 
 
 def _header_at(rows: Grid, first: int, depth: int, *, known: KnownHeaders) -> FoundHeader:
@@ -197,5 +220,5 @@ def _named_apart(columns: Sequence[FoundColumn]) -> tuple[FoundColumn, ...]:
         name = c.name or f"（第{c.position + 1}列）"
         name = f"{name}（第{c.position + 1}列）" if name in taken else name
         taken.add(name)
-        named.append(FoundColumn(c.position, name, c.levels, c.target, c.unit, c.renamed))
+        named.append(replace(c, name=name))
     return tuple(named)

@@ -92,7 +92,7 @@ def judge_rows(
         cells = [table.column(i)[row].as_py() for i in range(len(columns))]
         verdict = judge(cells, headers=headers, has_identifier=any(_well_formed(cells[i], forms[i]) for i in identifiers))
         said = [c for c in cells if c]
-        if verdict is Verdict.DATA and last_note == row - 1 and len(said) == 1 and _WORDY.search(said[0]) and identifiers:
+        if verdict is Verdict.DATA and last_note == row - 1 and len(said) == 1 and _WORDY.search(said[0]) and len(columns) > 2:
             verdict = Verdict.NOTE  # the note goes on
         if verdict is not Verdict.DATA:
             drop.append(row)

@@ -102,7 +102,7 @@ def _laid_out(path: Path, text: str, expected: Expected) -> tuple[str, list[list
     for delimiter in DELIMITERS:
         rows = first_records(text, delimiter)
         header = find_header(rows, expected.known, fixed=expected.fixed)
-        if header and (best is None or header.n_known > best[2].n_known):
+        if header and (best is None or header.rank > best[2].rank):
             best = (delimiter, rows, header)
         if header and header.n_known > 1 and header.n_known == sum(bool(c.levels) for c in header.columns):
             break

@@ -24,6 +24,8 @@ MARK = "\x1a"
 ROWS_SHOWN = 10
 
 PLACEHOLDERS = frozenset({"-", "--", "---", "—", "——", "–", "−", "/", "\\", "//", "无", "n/a", "na", "null", "none", "nil", "空", "未填", "未填写", "*", "...", "…"})  # fmt: skip
+OPEN_ENDED = frozenset({"长期", "长期有效", "永久", "永久有效"})
+"""What stands for no end in a field of a last day."""
 YES = frozenset({"是", "true", "1", "有", "y", "yes", "√", "✓", "✔", "☑", "对"})
 NO = frozenset({"否", "false", "0", "无", "n", "no", "×", "✗", "✘", "✕", "☒", "错"})
 PLAIN_YES_NO = ("是", "否", "有", "无", "1", "0", "true", "false", "True", "False", "TRUE", "FALSE", "Y", "N")
@@ -122,7 +124,7 @@ def spell_number(text: str, f: Field, reading: Reading) -> Spelt:
     ('12000', '约3000')
     """
     plain = _SPACES.sub("", plain_text(text)) if re.fullmatch(r"\D*[\d,.]+\D*", plain_text(text)) else plain_text(text)
-    plain = plain.replace("，", ",")
+    plain = plain.replace("，", ",").lstrip(_LEADING)
     if plain.casefold() in PLACEHOLDERS:
         return Spelt(None, ("ING035",))
     found = _NUMBER.fullmatch(plain.casefold())
@@ -141,7 +143,7 @@ def spell_number(text: str, f: Field, reading: Reading) -> Spelt:
     negative = bool(found["open"]) or "-" in (found["sign"], found["minus"])
     value = (-value if negative else value) * factor
     odd = (
-        ("ING032", unicodedata.normalize("NFKC", text) != text or any(c.isspace() for c in text)),
+        ("ING032", unicodedata.normalize("NFKC", text) != text or any(c.isspace() or c in _LEADING for c in text)),
         ("ING033", bool("," in found["digits"] or found["currency"] or found["unit"] in ("元", "圆", "元整"))),
         ("ING034", factor != 1 and found["unit"] != "%"),
         ("ING036", bool(found["open"])),
@@ -289,9 +291,9 @@ def _odd(column: Any, f: Field, reading: Reading) -> Any:
     import pyarrow.compute as pc
 
     if f.codes:
-        return pc.invert(pc.is_in(column, pa.array([str(c) for c in f.codes], pa.string())))
+        return pc.and_not(pc.is_valid(column), pc.is_in(column, pa.array([str(c) for c in f.codes], pa.string())))
     if f.type == "boolean":
-        return pc.invert(pc.is_in(column, pa.array(PLAIN_YES_NO)))
+        return pc.and_not(pc.is_valid(column), pc.is_in(column, pa.array(PLAIN_YES_NO)))
     if f.type == "date":
         return pc.invert(pc.match_substring_regex(column, PLAIN_DATE))
     if f.type in PLAIN_NUMBERS:
@@ -316,7 +318,9 @@ def _speller(column: Any, f: Field, reading: Reading) -> Callable[[str], Spelt]:
         return unmarked(spell_yes_no)
     if f.type == "date":
         told = reading.typed or bool(pc.any(pc.match_substring_regex(column, _POINT_TELLS)).as_py())
-        return unmarked(lambda text: spell_date(text, reading, months_told=told))
+        open_ended = OPEN_ENDED if f.name.endswith("_until") else frozenset()
+        nothing = Spelt(None, ("ING035",))
+        return unmarked(lambda text: nothing if plain_text(text) in open_ended else spell_date(text, reading, months_told=told))
     if f.type in PLAIN_NUMBERS:
         return unmarked(lambda text: spell_number(text, f, reading))
     return unmarked(spell_text)

@@ -164,7 +164,7 @@ def _typed(
         checks += _reading_checks(table, name, label, generic=(number, zh, en), marks=marks.get(name, frozenset()))
     table, wide_checks = _typed_wide(table, contract, marks) if is_wide else (table, [])
     own = [c for c in row_checks(table, contract) if c.field not in set_by_wide]
-    return table, [*checks, *wide_checks, *_not_said_twice(own, table, {name for name, *_ in unread})]
+    return table, [*checks, *wide_checks, *_not_said_twice(own, table, {name for name, *_ in unread}, contract)]
 
 
 def _reading_checks(
@@ -190,12 +190,20 @@ def _reading_checks(
     return [*checks, Check(number, field or name, ~unread, zh, en)]
 
 
-def _not_said_twice(checks: list[Check], table: ir.Table, parsed: set[str]) -> list[Check]:
-    """An unreadable cell is not also reported as empty."""
-    return [
-        replace(c, passes=c.passes | table[RAW + c.field].notnull()) if c.code == "CON001" and c.field in parsed else c
-        for c in checks
-    ]
+def _not_said_twice(checks: list[Check], table: ir.Table, parsed: set[str], contract: Contract) -> list[Check]:
+    """An unreadable cell is not also reported as empty, nor the date derived from it as missing."""
+    derived = {"period_end": "period_start", "recorded_on": contract.recording_basis}
+
+    def once(check: Check) -> Check:
+        if check.code != "CON001":
+            return check
+        if check.field in parsed:
+            return replace(check, passes=check.passes | table[RAW + check.field].notnull())
+        basis = derived.get(check.field)
+        basis = "period_start" if basis == "period_end" and basis not in parsed else basis
+        return replace(check, passes=check.passes | table[basis].isnull()) if basis in parsed else check
+
+    return [once(c) for c in checks]
 
 
 def _derive_dates(table: ir.Table, contract: Contract, present: set[str], *, delay_days: int) -> ir.Table:

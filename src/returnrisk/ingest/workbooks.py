@@ -51,7 +51,10 @@ def read_workbook(path: Path, expected: Expected) -> list[RawSheet]:
     left_out = [Notice("ING026", name, _n_filled(contents[name])) for name in hidden if _n_filled(contents[name])]
     found: list[RawSheet] = []
     for name, rows in contents.items():
-        if name in hidden or not _n_filled(rows) or (expected.mapping and not expected.mapping.takes_sheet(name)):
+        if name in hidden or not _n_filled(rows):
+            continue
+        if expected.mapping and not expected.mapping.takes_sheet(name):
+            left_out.append(Notice("ING050", name, _n_filled(rows)))
             continue
         sheet = _read_sheet(rows, merged[name], file=path.name, sheet=name, expected=expected, epoch=epoch)
         if sheet is None:
@@ -137,6 +140,8 @@ def _cell_text(cell: Any, kind: str, epoch: int | None) -> str | None:
         return None
     if isinstance(cell, str):
         return cell
+    if kind == "identifier":  # also one that a spreadsheet took for a day
+        return mark("ING015")
     if isinstance(cell, bool):
         return "是" if cell else "否"
     if isinstance(cell, dt.datetime | dt.date):
@@ -147,8 +152,6 @@ def _cell_text(cell: Any, kind: str, epoch: int | None) -> str | None:
 
 
 def _number_text(cell: float, kind: str, epoch: int | None) -> str:
-    if kind == "identifier":
-        return mark("ING015")
     if kind == "date":
         if _is_serial(cell):
             return serial_date(int(cell), epoch=epoch) if epoch else mark("ING047")
