@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from returnrisk.errors import ConfigError, UnknownNameError
-from returnrisk.simulate import office_sections, parameter_sections as sections
+from returnrisk.simulate import office_sections
+from returnrisk.simulate import parameter_sections as sections
 
 PARAMETER_FILE = Path(__file__).with_name("parameters.toml")
 
