@@ -165,7 +165,7 @@ def renamed_column(rng: np.random.Generator, sheet: Sheet) -> bool:
     for n, i in enumerate(rng.permutation(len(shown))[:3].tolist()):
         column = shown[i]
         forms = [f"*{column.header}", f"{column.header[:1]} {column.header[1:]}", f"（{i + 1}）{column.header}"]
-        if column.shape == "money":
+        if column.shape == "money" and column.header not in sheet.layout.factors:
             forms.append(f"{column.header}（元）")
         sheet.layout.titles[column.header] = str(pick(rng, forms[:1] if n == 0 else forms))
     if not shown:
