@@ -38,6 +38,7 @@ lock: .venv/.python
 	$(BIN)/python -m pip install --quiet uv
 	$(LOCK) --extra build pyproject.toml --output-file requirements.lock
 	$(LOCK) --extra test --constraint requirements.lock pyproject.toml --output-file tests/requirements.lock
+	$(LOCK) tests/datacontract/requirements.in --output-file tests/datacontract/requirements.lock
 
 .venv/.python:
 	$(PYTHON) -m venv .venv

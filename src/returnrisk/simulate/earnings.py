@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from returnrisk.simulate.month import Month, has_job, labour_capacity
-from returnrisk.simulate.state import Floats, Item, Measure, Programme, Shock, Work
+from returnrisk.simulate.projects import dividends
+from returnrisk.simulate.state import Floats, Item, Market, Measure, Programme, Shock, Work
 
 
 def earn(month: Month) -> Floats:
@@ -16,7 +17,7 @@ def earn(month: Month) -> Floats:
     _business(month, ledger)
     _property(month, ledger)
     _transfers(month, ledger)
-    return np.maximum(ledger, 0.0).round()
+    return np.rint(np.maximum(ledger, 0.0, out=ledger), out=ledger)
 
 
 def _noisy(month: Month, n: int) -> Floats:
@@ -58,45 +59,47 @@ def _settled(month: Month, wages: Floats) -> Floats:
 def _hands(month: Month) -> Floats:
     """Labour at home for field and stable, in full workers."""
     persons, capacity = month.state.persons, labour_capacity(month)
-    who = np.flatnonzero(persons.present & (capacity > 0))
-    work = persons.work[who]
-    time = np.where(persons.away[who], 0.0, 0.3)
-    time[work == Work.UNEMPLOYED] = 0.5
-    time[work == Work.FARMING] = 1.0
-    time = time * np.where(capacity[who] == 2, 1.0, 0.6)
+    who = np.flatnonzero(persons.present & (capacity > 0) & ~persons.away)
+    by_work = np.full(len(Work), 0.3)
+    by_work[[Work.FARMING, Work.UNEMPLOYED]] = 1.0, 0.5
+    time = by_work[persons.work[who]] * np.array([0.0, 0.6, 1.0])[capacity[who]]
     return np.bincount(persons.household[who], time, month.state.n_households).astype(np.float64, copy=False)
 
 
 def _farm(month: Month, ledger: Floats) -> None:
     households, villages, p, m = month.state.households, month.state.villages, month.parameters.farm, month.calendar
-    hands, n = _hands(month), month.state.n_households
-    used = np.minimum(households.land_mu, p.mu_per_worker * hands * np.where(households.grower, 1.6, 1.0))
+    hands, n, grower = _hands(month), month.state.n_households, households.grower
+    used = np.minimum(households.land_mu, p.mu_per_worker * hands * np.where(grower, 1.6, 1.0))
+    level = month.price * np.exp(0.5 * households.ability + households.noise[:, 0])
+    normal = used * p.crop_gross_mu_year * np.where(grower, p.grower_value_factor, 1.0) * level
     flood = villages.flood_damage[households.village]
     prone = np.where(households.flood_prone, month.parameters.weather.flood_prone_factor, 0.8)
     kept = households.harvest_kept * (1 - villages.crop_damage[households.village]) * (1 - np.minimum(flood * prone, 1.0))
-    level = month.price * np.exp(0.5 * households.ability + households.noise[:, 0])
-    normal = used * p.crop_gross_mu_year * np.where(households.grower, p.grower_value_factor, 1.0) * level
-    ledger[:, Item.CROPS] = normal * np.where(households.grower, p.grower_season[m], p.crop_season[m]) * kept * _noisy(month, n)
-    ledger[:, Item.CROPS_COST] = normal * p.crop_cost_share * p.crop_cost_season[m]
-    keeps = households.herd & (hands >= 0.3)
-    stock = 1 - villages.herd_damage[households.village]
-    herd = (
-        keeps
-        * np.minimum(hands, p.hands_for_full_herd)
-        / p.hands_for_full_herd
-        * p.herd_gross_month
-        * level
-        * np.where(households.herder, p.herder_scale, 1.0)
-    )
-    season = np.where(households.herder, p.herder_season[m] * households.herd_kept, p.herd_season[m])
-    ledger[:, Item.LIVESTOCK] = herd * season * stock * month.by_household(np.exp(month.state.market[:, 1])) * _noisy(month, n)
-    cost = np.where(households.herder, p.herder_cost_season[m], 0.5 + 0.5 * stock)
-    ledger[:, Item.LIVESTOCK_COST] = herd * p.herd_cost_share * cost
+    crop_price, cash_price = (month.by_household(np.exp(month.state.market[:, k])) for k in (Market.CROPS, Market.CASH_CROP))
+    season = np.where(grower, p.grower_season[m] * cash_price, p.crop_season[m] * crop_price)
+    ledger[:, Item.CROPS] = normal * season * kept * _noisy(month, n)
+    ledger[:, Item.CROPS_COST] = normal * (p.crop_cost_share * p.crop_cost_season[m])
+    _herd(month, ledger, hands, level)
     if m == 11:
         ledger[:, Item.RENT] = np.where(
             households.land_mu - used >= 1, (households.land_mu - used) * p.rent_mu_year * month.price, 0.0
         )
     _industry_measure(month, ledger)
+    ledger[:, Item.CROPS] += month.payout[:, 0]  # insurers pay for what was lost
+    ledger[:, Item.LIVESTOCK] += month.payout[:, 1]
+
+
+def _herd(month: Month, ledger: Floats, hands: Floats, level: Floats) -> None:
+    households, villages, p, m = month.state.households, month.state.villages, month.parameters.farm, month.calendar
+    who = np.flatnonzero(households.herd & (hands >= 0.3))
+    herder, stock = households.herder[who], 1 - villages.herd_damage[households.village[who]]
+    size = np.minimum(hands[who], p.hands_for_full_herd) / p.hands_for_full_herd * np.where(herder, p.herder_scale, 1.0)
+    herd = size * p.herd_gross_month * level[who]
+    season = np.where(herder, p.herder_season[m] * households.herd_kept[who], p.herd_season[m])
+    price = month.by_household(np.exp(month.state.market[:, 1]))[who]
+    ledger[who, Item.LIVESTOCK] = herd * season * stock * price * _noisy(month, len(who))
+    cost = np.where(herder, p.herder_cost_season[m], 0.5 + 0.5 * stock)
+    ledger[who, Item.LIVESTOCK_COST] = herd * p.herd_cost_share * cost
 
 
 def _industry_measure(month: Month, ledger: Floats) -> None:
@@ -125,14 +128,18 @@ def _property(month: Month, ledger: Floats) -> None:
     households, p = month.state.households, month.parameters.farm
     if month.calendar == 0:
         share = np.where(households.ex_poor, 1.0, p.dividend_general_factor)
-        ledger[:, Item.DIVIDEND] = share * p.dividend_head_year * month.members() * month.price
+        ledger[:, Item.DIVIDEND] = share * p.dividend_head_year * month.members() * month.price + dividends(month)
 
 
 def _transfers(month: Month, ledger: Floats) -> None:
     households, p, n = month.state.households, month.parameters.transfer, month.state.n_households
     ends = households.remittance & month.chance(p.remittance_ends_month, n)
     need = month.in_need()
-    starts = ~households.remittance & month.chance(p.remittance_starts_month * np.where(need, p.remittance_need_factor, 1.0))
+    starts = (
+        ~households.remittance
+        & month.alive()
+        & month.chance(p.remittance_starts_month * np.where(need, p.remittance_need_factor, 1.0))
+    )
     households.remittance[:] = (households.remittance & ~ends) | starts
     month.hit(Shock.REMITTANCE_LOST, ends)
     who = np.flatnonzero(households.remittance)

@@ -61,8 +61,8 @@ def _recover(month: Month) -> None:
 
 def _onset(month: Month) -> Ints:
     persons, p = month.state.persons, month.parameters.health
-    onset = _struck_by_age(month, p.serious_month_at_40, p.serious_growth)
-    onset = onset[persons.ill_left[onset] == 0]
+    struck = _struck_by_age(month, p.serious_month_at_40, p.serious_growth)
+    onset: Ints = struck[persons.ill_left[struck] == 0]
     persons.ill_left[onset] = uniform_days(month.rng, p.serious_months, len(onset))
     persons.chronic[onset] = True
     persons.work[onset] = Work.INACTIVE

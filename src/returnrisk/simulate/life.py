@@ -6,7 +6,7 @@ import numpy as np
 
 from returnrisk.simulate.month import Month, severe
 from returnrisk.simulate.population import CHILD, GRANDCHILD, HEAD, OTHER, PARENT, SPOUSE, draw_education, new_persons
-from returnrisk.simulate.state import Ints, Shock, Work
+from returnrisk.simulate.state import Bools, Ints, Shock, Work
 
 
 def live(month: Month) -> None:
@@ -18,16 +18,16 @@ def live(month: Month) -> None:
         _new_school_year(month)
 
 
-def _leave(month: Month, leaving: Ints) -> Ints:
-    """Take present members out, but nobody from a household that would be left empty."""
+def _leave(month: Month, leaving: Ints, *, may_empty: bool = False) -> Ints:
+    """Take present members out, but nobody from a household that would be left empty unless it `may_empty`."""
     persons = month.state.persons
     home = persons.household[leaving]
     stay = month.members() - np.bincount(home, minlength=month.state.n_households)
-    leaving = leaving[stay[home] > 0]
+    leaving = leaving if may_empty else leaving[stay[home] > 0]
+    month.members_changed(persons.household[leaving], -1)
     persons.present[leaving] = False
     persons.work[leaving] = Work.INACTIVE
     persons.away[leaving] = False
-    month.known_members = None
     return leaving
 
 
@@ -39,7 +39,7 @@ def _die(month: Month) -> Ints:
     who = who[persons.present[who]]
     hazard = p.death_year_at_25 * np.exp(p.death_growth * (age[who] - 25)) / 12
     hazard = np.minimum(hazard * np.where(persons.ill_left[who] > 0, p.death_serious_factor, 1.0), 0.2)
-    dead = _leave(month, month.thinned(who, hazard / bound))
+    dead = _leave(month, month.thinned(who, hazard / bound), may_empty=True)
     month.hit(Shock.DEATH, persons.household[dead])
     return dead
 
@@ -108,7 +108,7 @@ def _arrive(month: Month) -> None:
     arrived.education[grown] = draw_education(month.rng, np.full(n_wives, 25))
     arrived.work[grown] = Work.FARMING
     persons.append(arrived)
-    month.known_members = None
+    month.members_changed(arrived.household, 1)
 
 
 def _new_school_year(month: Month) -> None:
@@ -121,10 +121,21 @@ def _new_school_year(month: Month) -> None:
         [False, True, draw < p.p_school_16_18, True, draw < p.p_school_19_22, True],
         default=False,
     )
-    persons.in_school[:] = able & goes_on & (was | (age < 16))
+    drops_out = _dropping_out(month)
+    persons.in_school[:] = able & goes_on & (was | (age < 16)) & ~drops_out
     done = np.select([age < 13, age < 16, age < 19, age < 23], [0, 1, 2, 3], 4)
     studied = was | persons.in_school
     persons.education[studied] = done[studied]
     left = was & ~persons.in_school & persons.present & (age >= 16)
     persons.work[left] = Work.UNEMPLOYED
     persons.months_out[left] = 0
+
+
+def _dropping_out(month: Month) -> Bools:
+    """Pupils of 13 to 15 who leave for a year, likelier from poor households; the next autumn they are brought back."""
+    persons, p = month.state.persons, month.parameters.school
+    out = np.zeros(len(persons.household), dtype=bool)
+    pupils = np.flatnonzero(persons.in_school & (month.ages() >= 13) & (month.ages() < 16))
+    poor = month.in_need()[persons.household[pupils]]
+    out[month.thinned(pupils, p.p_drop_out * np.where(poor, p.drop_out_poor_factor, 1.0))] = True
+    return out

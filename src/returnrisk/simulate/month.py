@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +24,53 @@ from returnrisk.simulate.state import (
     month_number,
 )
 
+HAZARDS = (
+    "drought",
+    "flood",
+    "hail",
+    "frost",
+    "animal_disease",
+    "earthquake",
+    "landslide",
+    "epidemic",
+    "fire",
+    "accident",
+    "other",
+)
+DROUGHT, FLOOD, HAIL, FROST, ANIMAL_DISEASE, _, LANDSLIDE, _, FIRE, ACCIDENT, OTHER_HAZARD = range(len(HAZARDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """What struck villages: kind of hazard, mask of the villages, damage as a share of crop or herd."""
+
+    hazard: int
+    hit: Bools
+    damage: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a hazard cost households this month: true CNY, what insurers pay, whether the house is damaged."""
+
+    household: Ints
+    hazard: Ints
+    day: Ints
+    cny: Floats
+    insured: Floats
+    cover: int
+    house: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Loans:
+    """Households whose micro-credit was granted, fell overdue or was paid back this month, and how much they had owed."""
+
+    granted: Ints
+    overdue: Ints
+    repaid: Ints
+    repaid_cny: Floats
+
 
 @dataclass(slots=True)
 class Month:
@@ -35,17 +82,34 @@ class Month:
     shocks: Bools
     relief: Floats
     ledger: Floats
+    payout: Floats
+    strike_day: Ints
+    project_failed: Bools
+    strikes: list[Strike] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    loans: Loans | None = None
     known_ages: Ints | None = None
     known_capacity: Ints | None = None
     known_members: Ints | None = None
+    known_seen_less: Bools | None = None
     known_net_year: Floats | None = None
 
     @classmethod
     def of(cls, state: CountyState, rng: np.random.Generator, parameters: Parameters) -> Month:
         """The month that `state` is about to live through."""
         n = state.n_households
-        shocks, ledger = np.zeros((len(Shock), n), dtype=bool).T, np.zeros((len(Item), n)).T  # columns in one piece
-        return cls(state=state, parameters=parameters, rng=rng, shocks=shocks, relief=np.zeros(n), ledger=ledger)
+        n_villages = len(state.villages.code)
+        return cls(
+            state=state,
+            parameters=parameters,
+            rng=rng,
+            shocks=np.zeros((len(Shock), n), dtype=bool).T,  # columns in one piece
+            relief=np.zeros(n),
+            ledger=np.zeros((len(Item), n)).T,
+            payout=np.zeros((n, 2)),
+            strike_day=np.zeros(n_villages, dtype=np.int64),
+            project_failed=np.zeros(n_villages, dtype=bool),
+        )
 
     @property
     def calendar(self) -> int:
@@ -127,11 +191,19 @@ class Month:
         """How many of these persons (indices) every household has."""
         return np.bincount(self.state.persons.household[persons], minlength=self.state.n_households)
 
+    def alive(self) -> Bools:
+        """Households that still have a member."""
+        return self.members() > 0
+
     def members(self) -> Ints:
-        """Present members of every household; kept until `known_members` is forgotten, which who comes or goes must see to."""
+        """Present members of every household; kept, so `members_changed` must be told who comes and goes."""
         if self.known_members is None:
             self.known_members = self.counted(np.flatnonzero(self.state.persons.present))
         return self.known_members
+
+    def members_changed(self, households: Ints, by: int) -> None:
+        """One member more or less in each of these households (repeated for more)."""
+        self.known_members = self.members() + by * np.bincount(households, minlength=self.state.n_households)
 
     def net_year(self) -> Floats:
         """Net income of the last twelve months, CNY; kept until the month itself is in it."""
@@ -141,7 +213,7 @@ class Month:
 
     def income_per_head(self) -> Floats:
         """Net income of the last twelve months a head, CNY."""
-        return self.net_year() / self.members()
+        return self.net_year() / np.maximum(self.members(), 1)
 
     def by_household(self, of_county: Floats) -> Floats:
         """What whole counties share, as every household has it."""

@@ -35,13 +35,13 @@ def villages(naming: Naming, start: Month) -> pd.DataFrame:
 def households(naming: Naming, start: Month, records: Sequence[MonthRecords]) -> pd.DataFrame:
     """One row per household and change of house or water."""
     state, rows = naming.state.households, [r.household for r in records]
-    n = naming.state.n_households
-    who = joined(np.arange(n), rows, "subject")
-    values = joined(photograph(start).households, rows, "values")
+    here = np.flatnonzero(start.alive())
+    n, who = len(here), joined(here, rows, "subject")
+    values = joined(photograph(start).households[here], rows, "values")
     return pd.DataFrame(
         {
             "household_id": naming.household.take(who),
-            "village_code": naming.state.villages.code[state.village[who]],
+            "village_code": naming.state.villages.code[values[:, 2]],
             "registered_type": coded(("general", "ex_poor"), state.ex_poor[who]),
             "registered_on": days(state.registered_day[who]),
             "resettled": state.resettled[who],
@@ -59,13 +59,13 @@ def roster(naming: Naming, start: Month, records: Sequence[MonthRecords]) -> pd.
     """One row per person and change of membership or relation."""
     persons, rows = start.state.persons, [r.roster for r in records]
     here = np.flatnonzero(persons.present)
-    first = np.column_stack([persons.relation[here], persons.joined_day[here], np.full(len(here), NO_DAY)])
+    first = np.column_stack([persons.relation[here], persons.joined_day[here], np.full(len(here), NO_DAY), persons.household[here]])
     who = joined(here, rows, "subject")
     values = joined(first, rows, "values")
     return pd.DataFrame(
         {
             "person_id": naming.person.take(who),
-            "household_id": naming.household.take(naming.state.persons.household[who]),
+            "household_id": naming.household.take(values[:, 3]),
             "relation": coded(RELATIONS, values[:, 0]),
             "joined_on": days(values[:, 1]),
             "left_on": days(values[:, 2]),
@@ -101,10 +101,10 @@ def members(naming: Naming, start: Month, records: Sequence[MonthRecords]) -> pd
 
 def identities(naming: Naming, start: Month, records: Sequence[MonthRecords]) -> pd.DataFrame:
     """One row per household and head: names that are nobody's."""
-    rows, n = [r.identity for r in records], naming.state.n_households
-    who = joined(np.arange(n), rows, "subject")
-    heads = joined(photograph(start).heads[:, None], rows, "values")[:, 0]
-    village = naming.state.households.village[who]
+    rows, before = [r.identity for r in records], photograph(start)
+    here = np.flatnonzero(start.alive())
+    n, who = len(here), joined(here, rows, "subject")
+    heads, village = joined(np.column_stack([before.heads, before.households[:, 2]])[here], rows, "values").T
     townships = [names.TOWNSHIPS[t] for t in naming.state.villages.township]
     places = [f"模拟县{township}{name}" for township, name in zip(townships, naming.village, strict=True)]
     return pd.DataFrame(

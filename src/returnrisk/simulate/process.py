@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from returnrisk.simulate.clerks import file_all
+from returnrisk.simulate.credit import lend
 from returnrisk.simulate.earnings import earn
+from returnrisk.simulate.families import end_empty, rearrange
+from returnrisk.simulate.filing import Note
 from returnrisk.simulate.health import Claims, fall_ill
 from returnrisk.simulate.life import live
+from returnrisk.simulate.losses import suffer
 from returnrisk.simulate.month import Month, labour_capacity
 from returnrisk.simulate.parameters import Parameters
 from returnrisk.simulate.programmes import entitle
+from returnrisk.simulate.projects import run_projects
 from returnrisk.simulate.records import MonthRecords, Photograph, deliveries, file_ledger, month_truth, photograph
 from returnrisk.simulate.state import SIGNS, CountyState, Floats, Item
 from returnrisk.simulate.watch import MonitoringRows, SupportRows, help_out, identify, note_shocks
@@ -51,10 +57,10 @@ def step(state: CountyState, rng: np.random.Generator, parameters: Parameters, *
     >>> records.ledger.items.shape[1], len(records.truth.members)
     (17, 200)
     """
-    month = Month.of(state, rng, parameters)
-    before = photograph(month)
+    before = photograph(Month.of(state, rng, parameters))
+    month = rearrange(state, rng, parameters)
     claims, support, monitoring = _live_through(month, deciding=deciding)
-    records = _on_file(month, before)
+    records = _on_file(month, before, claims, monitoring)
     records.claims, records.support, records.monitoring = claims, support, monitoring
     state.month += 1
     return records
@@ -76,7 +82,7 @@ def advance(state: CountyState, rng: np.random.Generator, parameters: Parameters
     >>> bool((truth.net12 == month.net_year()).all())
     True
     """
-    month = Month.of(state, rng, parameters)
+    month = rearrange(state, rng, parameters)
     _live_through(month, deciding=deciding)
     state.month += 1
     return month
@@ -85,12 +91,16 @@ def advance(state: CountyState, rng: np.random.Generator, parameters: Parameters
 def _live_through(month: Month, *, deciding: bool) -> tuple[Claims, SupportRows | None, MonitoringRows | None]:
     """Everything that happens in the month, and what three offices note of it at once."""
     strike(month)
+    suffer(month)
     live(month)
+    end_empty(month)
     claims = fall_ill(month)
     month.known_capacity = labour_capacity(month)
     change_jobs(month)
     entitle(month, deciding=deciding)
+    run_projects(month)
     support = help_out(month) if deciding else None
+    lend(month)
     month.ledger = earn(month)
     _remember(month, month.ledger)
     note_shocks(month)
@@ -108,11 +118,11 @@ def _remember(month: Month, income: Floats) -> None:
     month.known_net_year = None
 
 
-def _on_file(month: Month, before: Photograph) -> MonthRecords:
+def _on_file(month: Month, before: Photograph, claims: Claims, monitoring: MonitoringRows | None) -> MonthRecords:
     month.rng = month.rng.spawn(1)[0]  # what clerks draw changes nothing that happens: `advance` lives the same month
     after = photograph(month)
     never = month.chance(month.parameters.reporting.p_township_missing, len(month.state.identified))
-    return MonthRecords(
+    records = MonthRecords(
         month=month.state.month,
         roster=before.changed_roster(month, after),
         member=before.changed_members(month, after),
@@ -123,3 +133,5 @@ def _on_file(month: Month, before: Photograph) -> MonthRecords:
         delivery=deliveries(month, never=never),
         truth=month_truth(month),
     )
+    records.sheets = file_all(Note(month=month, before=before, after=after, claims=claims, monitoring=monitoring))
+    return records

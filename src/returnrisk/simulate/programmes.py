@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from returnrisk.simulate.groups import seen_factor
 from returnrisk.simulate.month import Month, has_job, severe
-from returnrisk.simulate.state import Floats, Ints, Measure, Programme, Shock
+from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Programme, Shock
 
 
 def entitle(month: Month, *, deciding: bool) -> None:
@@ -38,30 +39,32 @@ def _ecology(month: Month) -> None:
     running = amount > 0
     ends = running & (draw < p.ecology_ends_month)
     cut = running & ~ends & (draw < p.ecology_ends_month + p.ecology_cut_month)
-    starts = ~running & (draw < p.ecology_starts_month * remote)
+    starts = ~running & (draw < p.ecology_starts_month * remote) & month.alive()
     amount[ends] = 0.0
     amount[cut] = np.round(amount[cut] * 0.6, 2)
     amount[starts] = round(p.ecology_year / 12, 2)
 
 
-def assessed_income(month: Month, households: Ints) -> Floats:
-    """Countable income a head and year of these households as the office sees it: the truth times noise."""
+def assessed_income(month: Month, households: Ints, *, exact: Bools) -> Floats:
+    """Countable income a head and year of these households as the office sees it: the truth times noise, unless `exact`."""
     sd = month.parameters.dibao.sd_assessment
-    countable = month.state.households.countable12[households].sum(axis=1) / month.members()[households]
-    return np.asarray(countable * np.exp(sd * month.rng.standard_normal(len(countable))))
+    countable = month.state.households.countable12[households].sum(axis=1) / np.maximum(month.members()[households], 1)
+    noise = sd * month.rng.standard_normal(len(countable))
+    return np.asarray(countable * np.exp(np.where(exact, 0.0, noise)))
 
 
 def _dibao(month: Month) -> None:
     households, p = month.state.households, month.parameters.dibao
     amount = households.subsidies[:, Programme.DIBAO]
     line = p.line_share * month.line
-    seen = np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
     net = (households.support_left[:, Measure.SAFETY_NET] > 0) & households.support_delivered[:, Measure.SAFETY_NET]
-    applies = month.chance(np.where(net, month.parameters.support.safety_net_applies, p.applies_month * seen))
+    applies = month.chance(np.where(net, month.parameters.support.safety_net_applies, p.applies_month * seen_factor(month)))
+    applies &= month.alive()
     has = amount > 0
     who = np.flatnonzero(np.where(has, households.review_month == month.calendar, applies))
-    review, assessed = has[who], assessed_income(month, who)
-    p_lost = np.where(assessed > p.exit_above * line, p.p_exit, p.p_wrong_exit)
+    review, errs = has[who], month.parameters.traps.dibao_errors
+    assessed = assessed_income(month, who, exact=review & (not errs))
+    p_lost = np.where(assessed > p.exit_above * line, p.p_exit, p.p_wrong_exit if errs else 0.0)
     lost = review & month.chance(p_lost)
     renewed = np.where(review, ~lost, assessed < line)
     low, high = p.amount_shares
@@ -69,9 +72,3 @@ def _dibao(month: Month) -> None:
     amount[who[renewed]] = np.round(due[renewed] / 10) * 10
     amount[who[lost]] = 0.0
     month.hit(Shock.DIBAO_LOST, who[lost])
-
-
-def noticed_less(month: Month) -> np.ndarray:
-    """Households in remote or minority villages."""
-    villages = month.state.villages
-    return np.asarray((villages.remote | villages.minority)[month.state.households.village])

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-STATE_SCHEMA = 2
+STATE_SCHEMA = 3
 """Raised when a field of the state changes; an older file is refused."""
 
 
@@ -87,6 +87,25 @@ class Measure(IntEnum):
     SKILLS = 9
 
 
+class Market(IntEnum):
+    """Columns of a county's markets."""
+
+    LABOUR = 0
+    LIVESTOCK = 1
+    CROPS = 2
+    CASH_CROP = 3
+
+
+class Insured(IntEnum):
+    """Columns of the insurance matrices, in the contract's order."""
+
+    GUARD = 0
+    CROP = 1
+    LIVESTOCK = 2
+    ACCIDENT = 3
+    HOUSE = 4
+
+
 class Shock(IntEnum):
     """What hit a household; the numbers index the truth frame's columns."""
 
@@ -147,6 +166,18 @@ class Arrays:
         """Field names and arrays."""
         return [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)]
 
+    def append(self, more: Self) -> None:
+        """Add entries at the end; indices of the others, types and memory layout stay."""
+        for name, array in more.items():
+            mine = getattr(self, name)
+            grown = np.empty_like(mine, shape=(len(mine) + len(array), *mine.shape[1:]))
+            grown[: len(mine)], grown[len(mine) :] = mine, array
+            setattr(self, name, grown)
+
+    def take(self, places: Ints) -> Self:
+        """The entries at these places, in arrays of their own."""
+        return type(self)(**{name: array[places] for name, array in self.items()})
+
 
 @dataclass(slots=True)
 class Villages(Arrays):
@@ -165,6 +196,8 @@ class Villages(Arrays):
     crop_damage: Floats
     flood_damage: Floats
     herd_damage: Floats
+    project: Ints  # serial number of the village's industry project
+    dividend: Floats  # what it promises a linked household a year, CNY
 
 
 @dataclass(slots=True)
@@ -211,6 +244,15 @@ class Households(Arrays):
     support_recorded: Ints
     recorded: Ints
     identity_recorded: Ints
+    insured: Bools  # this year, by Insured
+    paid_out: Floats  # this year, CNY by Insured
+    payout_due: Floats  # CNY for crops and livestock that come next month
+    loan_cny: Floats  # micro-credit not yet paid back
+    loan_day: Ints
+    overdue: Bools
+    link_recorded: Ints  # days of the last rows on file
+    insurance_recorded: Ints
+    loan_recorded: Ints
 
 
 @dataclass(slots=True)
@@ -237,19 +279,15 @@ class Persons(Arrays):
     joined_day: Ints  # -1: there from the start
     member_recorded: Ints  # day of the last row on file
     roster_recorded: Ints
-
-    def append(self, more: Persons) -> None:
-        """Add persons at the end; indices of the others stay."""
-        for name, array in more.items():
-            mine = getattr(self, name)
-            setattr(self, name, np.concatenate([mine, array.astype(mine.dtype, copy=False)]))
+    job_day: Ints  # first day of the job as the labour office has it; -1: not on file
+    job_recorded: Ints
 
 
 @dataclass(slots=True)
 class CountyState:
     """The county at the end of month `month - 1`: `month` is the next one to be simulated.
 
-    `market` holds the labour market's and the livestock price's deviation (log points), one row per county; `identified` the new
+    `market` holds the deviations of the labour market and of prices (log points, by `Market`), one row per county; `identified` the new
     monitored households of the calendar year by township; `n_claims` numbers claims. Usually there is one county; `futures.tiled` lays
     many side by side that share nothing, so what a whole county shares is drawn `n_counties` times and looked up by
     `villages.county`.
@@ -277,7 +315,7 @@ class CountyState:
 
     @property
     def n_households(self) -> int:
-        """Number of households (constant)."""
+        """Number of households that ever were; those that ended have no member."""
         return len(self.households.village)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from returnrisk.simulate.month import Month
+from returnrisk.simulate.month import ANIMAL_DISEASE, DROUGHT, FLOOD, Month, Strike
 from returnrisk.simulate.state import Shock
 
 
@@ -20,8 +20,9 @@ def strike(month: Month) -> None:
 
 
 def _markets(month: Month) -> None:
-    persistence = np.array([month.parameters.work.market_persistence, month.parameters.farm.price_persistence])
-    sd = np.array([month.parameters.work.market_sd, month.parameters.farm.price_sd])
+    work, farm, prices = month.parameters.work, month.parameters.farm, month.parameters.price
+    persistence = np.array([work.market_persistence, *[farm.price_persistence] * 3])
+    sd = np.array([work.market_sd, farm.price_sd, prices.crop_sd, prices.cash_crop_sd])  # by Market
     innovation = sd * np.sqrt(1 - persistence**2) * month.rng.standard_normal(month.state.market.shape)
     month.state.market[:] = persistence * month.state.market + innovation
 
@@ -45,6 +46,7 @@ def _drought(month: Month) -> None:
         hit = county & township & month.chance(p.p_village_hit, n)
         damage = month.between(p.drought_damage, n)
         villages.crop_damage[hit] = np.maximum(villages.crop_damage[hit], damage[hit])
+        month.strikes.append(Strike(DROUGHT, hit, damage))
         month.hit(Shock.WEATHER, hit[month.state.households.village])
 
 
@@ -55,6 +57,7 @@ def _flood(month: Month) -> None:
         hit = month.chance(p.p_flood_month, n)
         damage = month.between(p.flood_damage, n)
         villages.flood_damage[hit] = np.maximum(villages.flood_damage[hit], damage[hit])
+        month.strikes.append(Strike(FLOOD, hit, damage))
         month.hit(Shock.WEATHER, hit[month.state.households.village])
 
 
@@ -64,6 +67,7 @@ def _disease(month: Month) -> None:
     hit = month.chance(p.p_animal_disease_month, n)
     damage = month.between(p.disease_damage, n)
     villages.herd_damage[hit] = np.maximum(villages.herd_damage[hit], damage[hit])
+    month.strikes.append(Strike(ANIMAL_DISEASE, hit, damage))
     month.hit(Shock.HERD, hit[households.village] & households.herd)
 
 

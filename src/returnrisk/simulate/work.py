@@ -34,6 +34,7 @@ def _lose(month: Month) -> None:
     hazard = hazard * np.where(years >= 50, p.job_loss_old_factor, 1.0)
     hazard = hazard * np.where(persons.work[employed] == Work.FORMAL, p.job_loss_formal_factor, 1.0)
     hazard = hazard * np.where(persons.education[employed] <= 1, p.job_loss_low_education_factor, 1.0)
+    hazard = hazard * np.where(month.state.households.resettled[home], month.parameters.group.resettled_job_loss_factor, 1.0)
     closed = month.chance(p.laid_off_together_month * market)  # migrants of one household often work at one place
     migrants = persons.away[employed] & (persons.work[employed] == Work.INFORMAL)
     together = month.thinned(employed[migrants & closed[home]], p.p_laid_off_together)
