@@ -25,7 +25,7 @@ from returnrisk.simulate.messy.half import plant_half_deliveries
 from returnrisk.simulate.messy.key import PlantedKey, dead_values, key_of
 from returnrisk.simulate.messy.layouts import LAYOUT_DIRT
 from returnrisk.simulate.messy.rates import DirtRates, default_rates
-from returnrisk.simulate.messy.rows import FILE_ROW_DIRT, NO_QUARANTINE, ROW_DIRT, RowDirt
+from returnrisk.simulate.messy.rows import FILE_ROW_DIRT, NO_QUARANTINE, ROW_DIRT, RowDirt, other_county_file
 from returnrisk.simulate.messy.sheet import Planned, Sheet, clean_sheet
 
 TRIES = 40
@@ -89,6 +89,9 @@ def soiled_sheets(county: SimulatedCounty, *, rates: DirtRates) -> list[Sheet]:
     order = [name for name in load_order(contracts) if name in by_table]
     plant_half_deliveries(by_table, rate=rates.of["half_delivered"], rng=_rng(county.seed, "half_delivered"))
     homes = _homes(by_table)
+    rng = _rng(county.seed, "other_county_file")
+    if rng.random() < rates.of["other_county_file"]:
+        sheets.append(other_county_file(rng, by_table["household"][0]))
     dead: dict[tuple[str, str], set[str]] = {}
     for name in order:
         own = by_table[name]

@@ -288,7 +288,7 @@ def _small(sheet: Sheet) -> bool:
 
 
 LAYOUT_DIRT = (
-    LayoutDirt("other_file_kind", "file", lambda s: _csv(s) and s.table not in ("income", "delivery"), as_workbook),
+    LayoutDirt("other_file_kind", "file", lambda s: _csv(s) and s.table != "delivery", as_workbook),
     LayoutDirt("other_encoding", "encoding", _csv, other_encoding),
     LayoutDirt("utf8_without_mark", "encoding", _csv, no_mark),
     LayoutDirt("other_delimiter", "delimiter", _csv, other_delimiter),

@@ -11,7 +11,7 @@ from pathlib import Path
 from returnrisk.errors import ConfigError, UnknownNameError
 
 RATES_FILE = Path(__file__).with_name("rates.toml")
-SECTIONS = ("cell_row", "file", "delivery")
+SECTIONS = ("cell_row", "file", "delivery", "once")
 
 
 @dataclass(frozen=True, slots=True)

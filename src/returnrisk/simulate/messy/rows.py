@@ -10,7 +10,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from returnrisk.simulate.messy.sheet import Cell, Column, ExtraRow, Planned, Sheet, pick
+from returnrisk.simulate.messy.sheet import Cell, Column, ExtraRow, Planned, Sheet, clean_sheet, pick
 
 NO_QUARANTINE = frozenset({"village", "line", "delivery"})
 """Tables that everything hangs on: their rows are soiled only so that they are recovered, or by a row added."""
@@ -122,6 +122,19 @@ def other_county(rng: np.random.Generator, sheet: Sheet, row: int) -> bool:
     sheet.plan(Planned("other_county", "ING019", "quarantined", extra=extra, field=area.field.name))
     sheet.taken[row] = True
     return True
+
+
+def other_county_file(rng: np.random.Generator, household: Sheet) -> Sheet:
+    """The household file of the neighbouring county, a few rows of it."""
+    sheet = clean_sheet(f"邻县{household.name}", household.frame.iloc[:0], household.contract)
+    area, number = household.column_of("village_code"), household.column_of("household_id")
+    for row in sorted(rng.permutation(len(household.frame))[:5].tolist()):
+        cells: dict[str, Cell] = {c.header: household.text(row, c.header) for c in household.columns}
+        for column in (area, number):
+            if column:
+                cells[column.header] = OTHER_COUNTY + str(cells[column.header])[6:]
+        sheet.plan(Planned("other_county_file", "ING019", "quarantined", extra=sheet.insert(ExtraRow(0, -1, cells))))
+    return sheet
 
 
 def orphan_row(rng: np.random.Generator, sheet: Sheet, row: int) -> bool:
