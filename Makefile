@@ -5,7 +5,7 @@ DEMO_OUT ?= demo
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: demo test check test-slow lint format lock clean
+.PHONY: demo test check test-slow lint format dictionary lock clean
 
 demo: .venv/.installed-run
 	$(BIN)/returnrisk demo --out $(DEMO_OUT)
@@ -29,11 +29,16 @@ format: .venv/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The page of all tables, from the contracts.
+dictionary: .venv/.installed-run
+	$(BIN)/python -m returnrisk.contracts.dictionary docs/data-dictionary.md
+
 # New versions: needs the network; the result is committed. Addresses of package hosts never are.
 lock: .venv/.python
 	$(BIN)/python -m pip install --quiet uv
 	$(LOCK) --extra build pyproject.toml --output-file requirements.lock
 	$(LOCK) --extra test --constraint requirements.lock pyproject.toml --output-file tests/requirements.lock
+	$(LOCK) tests/datacontract/requirements.in --output-file tests/datacontract/requirements.lock
 
 .venv/.python:
 	$(PYTHON) -m venv .venv

@@ -138,7 +138,7 @@ def test_wide_columns_fill_columns_and_codes_that_exist():
 
 def test_no_shipped_contract_names_a_refused_field():
     for contract in load_contracts().values():
-        words = [h for f in contract.fields for h in (*f.headers, f.label_en, f.description, *f.codes)]
+        words = [h for f in contract.fields for h in (*f.headers, f.label_en, f.description_zh, f.description_en, *f.codes)]
         assert not [w for w in (*words, *(w.header for w in contract.wide_columns)) if refused_word(w)], contract.name
 
 
@@ -313,7 +313,7 @@ REFUSED_TEXTS = {
     "attitude": ("attitude_score", "motivation", "lazy", "work ethic", "等靠要思想", "工作态度", "内生动力不足", "懒汉"),
     "family planning": ("family planning record", "birth_control", "sterilised", "计划生育情况", "计生户", "超生子女"),
 }  # fmt: skip
-PLACES = ("name", "businessName", "alias", "description", "en", "code")
+PLACES = ("name", "businessName", "alias", "description", "description_zh", "en", "code")
 
 
 def test_every_kind_of_refused_field_is_tried_here():
@@ -329,6 +329,8 @@ def test_a_refused_field_is_refused_wherever_it_shows(kind, text):
             custom(node, "aliases")["value"] = [text]
         elif place == "en":
             custom(node, "en")["value"] = text
+        elif place == "description_zh":
+            node["customProperties"].append({"property": place, "value": text})
         elif place == "code":
             custom(node, "codes")["value"][text] = "other"
         else:
@@ -439,6 +441,7 @@ def test_a_missing_custom_property_of_the_table_is_a_contract_error(name):
         ("delay_days", 400, "whole days from 0"),
         ("file_aliases", [], "no file could be recognised"),
         ("en", "", "no English label"),
+        ("description_zh", "", "not described in both languages"),
     ],
 )
 def test_an_office_rhythm_or_delay_that_cannot_be_is_refused(name, value, words):
@@ -452,10 +455,12 @@ def test_a_column_of_another_class_kind_of_pseudonym_or_without_english_label_is
     column(content, "rooms")["classification"] = "secret"
     custom(column(content, "household_id"), "pseudonym")["value"] = "houshold"
     column(content, "land_mu")["customProperties"].remove(custom(column(content, "land_mu"), "en"))
+    column(content, "resettled")["description"] = "Moved by the programme."
     message = refusal(content)
     assert "unknown classification 'secret'" in message
     assert "did you mean 'household'" in message
     assert "column land_mu has no English label" in message
+    assert "column resettled is described in one language only" in message
 
 
 def test_a_restricted_column_stands_only_in_a_restricted_table():

@@ -24,10 +24,11 @@ from hypothesis import strategies as st
 
 from returnrisk.contracts import load_contracts
 from returnrisk.errors import IngestError, PseudonymKeyError, ReturnRiskError, UnknownNameError
-from returnrisk.ingest import inbox as inbox_module
+from returnrisk.ingest.accounting import ReadSheet, account_table
 from returnrisk.ingest.headers import map_headers, recognise_table
 from returnrisk.ingest.inbox import IngestResult, ingest_inbox
 from returnrisk.ingest.readers import read_file
+from returnrisk.ingest.sheets import expected_of
 from returnrisk.ingest.table import ingest_table
 from returnrisk.simulate import planted_faults, simulate_county, write_inbox
 from returnrisk.store.pseudonyms import pseudonymise
@@ -35,7 +36,7 @@ from returnrisk.store.tables import read_manifest, verify_files, write_store
 from returnrisk.store.view import connect, open_store
 
 KEY = b"a key for the ingest tests"
-P1, P2, P3 = "999901198001010013", "99990119810101002X", "999901198201010011"
+P1, P2, P3 = "999901198001010016", "99990119810101003X", "999901198201010010"
 WIDE = "户编号,月份,种植业收入,种植业成本,养老金,登记日期\n"
 SECRETS = (
     "张模拟甲",
@@ -189,7 +190,7 @@ def dirty_files() -> dict[str, str | bytes]:
 QUARANTINED = {
     ("村名单", 4): [("CON003", "village_code"), ("ING011", "key_village")],
     ("户信息", 4): [("CON006", "village_code")],
-    ("户信息", 6): [("ING014", "household_id")],
+    ("户信息", 6): [("ING015", "household_id")],
     ("户信息", 7): [("ING014", "household_id")],
     ("户信息", 8): [("ING012", "housing_grade")],
     ("户信息", 9): [("CON003", "rooms")],
@@ -208,7 +209,6 @@ QUARANTINED = {
     ("收入", 7): [("ING016", "household_id,person_id,source,item,period_start")],
     ("收入", 8): [("ING016", "household_id,person_id,source,item,period_start")],
     ("收入", 9): [("CON007", "period_end")],
-    ("补贴", 2): [("ING011", "amount_cny")],
 }
 SHORT = {"行政村名单.csv": "村名单", "农户基本信息.xlsx": "户信息", "家庭成员关系.csv": "成员关系", "家庭成员信息.csv": "成员信息",
          "户主联系信息.xlsx": "联系信息", "收入台账_2024-01.csv": "收入", "补贴发放_2024.csv": "补贴"}  # fmt: skip
@@ -262,19 +262,19 @@ def one(engine: Any, folder: Path, table: str, files: dict[str, str | bytes], *,
     write(folder, files)
     sheets = []
     for name in files:
-        for sheet in read_file(folder / name, identifier_headers=[h for f in contract.fields if f.pseudonym for h in f.headers]):
-            sheets.append(inbox_module._Sheet(sheet, map_headers(sheet, contract), ""))
+        for sheet in read_file(folder / name, expected=expected_of(contract)):
+            sheets.append(ReadSheet(sheet, map_headers(sheet, contract), ""))
     result = ingest_table(
         engine, contract, sheets=[(s.raw, s.headers) for s in sheets], parents={}, key=KEY,
         delay_days=contract.delay_days if delay is None else delay,
     )  # fmt: skip
-    counts, quarantined, duplicates = inbox_module._account(contract, sheets, result)
-    assert balanced(pd.DataFrame(counts)), counts
+    account = account_table(contract, sheets, result)
+    assert balanced(pd.DataFrame(account.files)), account.files
     return One(
         accepted=result.accepted.to_pandas(),
-        files=pd.DataFrame(counts).set_index("file"),
-        quarantine=sorted((q["row_number"], q["code"], q["field"]) for q in quarantined),
-        duplicates=sorted((d["row_number"], d["of_row_number"]) for d in duplicates),
+        files=pd.DataFrame(account.files).set_index("file"),
+        quarantine=sorted((q["row_number"], q["code"], q["field"]) for q in account.quarantined),
+        duplicates=sorted((d["row_number"], d["of_row_number"]) for d in account.duplicates),
         table=result.accepted,
     )
 
@@ -321,7 +321,7 @@ def test_counts_of_every_file_add_up_and_are_those_of_the_files(dirty):
         "户主联系信息.xlsx": (3, 2, 0, 1, 0),
         "收入台账_2024-01.csv": (10, 2, 2, 6, 0),
         "2/收入台账_2024-01.csv": (2, 2, 0, 0, 0),
-        "补贴发放_2024.csv": (2, 1, 0, 1, 0),
+        "补贴发放_2024.csv": (2, 2, 0, 0, 0),
         "数据送达登记.csv": (1, 1, 0, 0, 0),
         "监测线.csv": (1, 1, 0, 0, 0),
     }  # fmt: skip
@@ -444,7 +444,7 @@ def test_three_encodings_are_read_alike(tmp_path):
     tables = []
     for encoding in ("utf-8", "utf-8-sig", "gb18030"):
         (tmp_path / "收入台账.csv").write_bytes(text.encode(encoding))
-        (sheet,) = read_file(tmp_path / "收入台账.csv", identifier_headers=())
+        (sheet,) = read_file(tmp_path / "收入台账.csv", expected=expected_of(load_contracts()["income"]))
         tables.append(sheet.table)
     assert tables[0].equals(tables[1])
     assert tables[0].equals(tables[2])
@@ -461,7 +461,10 @@ def test_csv_and_workbooks_of_two_programs_are_read_alike(tmp_path):
         book.active.append(line)
     book.save(tmp_path / "收入台账b.xlsx")
     (tmp_path / "收入台账c.csv").write_text(",".join(header) + "\r\n" + ",".join(map(str, row)) + "\r\n", encoding="utf-8")
-    tables = [read_file(tmp_path / f"收入台账{n}", identifier_headers=())[0].table for n in ("a.xlsx", "b.xlsx", "c.csv")]
+    tables = [
+        read_file(tmp_path / f"收入台账{n}", expected=expected_of(load_contracts()["income"]))[0].table
+        for n in ("a.xlsx", "b.xlsx", "c.csv")
+    ]
     assert tables[0].equals(tables[1])
     assert tables[0].equals(tables[2])
 
@@ -674,9 +677,9 @@ def test_row_numbers_hold_in_a_file_of_many_blocks_with_line_breaks_inside_cells
     path = tmp_path / "收入台账.csv"
     path.write_text(WIDE + "\n".join(rows) + "\n", encoding="utf-8")
     assert path.stat().st_size > 1_300_000  # more than one block of the reader
-    (sheet,) = read_file(path, identifier_headers=())
+    (sheet,) = read_file(path, expected=expected_of(load_contracts()["income"]))
     assert sheet.malformed_rows == (102, 20002, 35002)
-    assert sheet.n_blank == 1
+    assert sheet.set_aside["ING022"] == 1
     found = dict(zip(sheet.table["户编号"].to_pylist(), sheet.table["row_number"].to_pylist(), strict=True))
     assert len(found) == 40000 - 3 - 1
     assert (found["H-000000"], found["H-025000"], found["H-029999"], found["H-030001"]) == (2, 25002, 30001, 30003)
@@ -732,18 +735,20 @@ def test_money_is_read_only_from_plain_numbers(engine, tmp_path):
     )
     assert found.pop(".5") in (Decimal("0.5"), "ING011")
     good = {"3": Decimal(3), "3.5": Decimal("3.5"), "3.50": Decimal("3.5")}
-    bad = dict.fromkeys(["nan", "inf", "1_000", "1,000.5", "100元", "0.1万", "约3"], "ING011")
+    good["1,000.5"] = Decimal("1000.5")
+    bad = dict.fromkeys(["nan", "inf", "1_000", "100元", "0.1万", "约3"], "ING011")  # an area has no yuan
     assert found == good | bad | {"-1": "CON003", "99999": "CON003"}
 
 
 def test_days_are_read_from_the_forms_offices_write_and_from_nothing_that_only_looks_like_one(engine, tmp_path):
     good = {"2014-01-05": dt.date(2014, 1, 5), "2014-1-5": dt.date(2014, 1, 5), "2014/01/05": dt.date(2014, 1, 5), "2014-03": dt.date(2014, 3, 1),
             "2014/3": dt.date(2014, 3, 1)}  # fmt: skip
-    bad = ["2014-02-30", "2014-13-01", "infinity", "-infinity", "epoch", "today", "2014-01-05 (BC)", "2014-01-05 abc", "14-1-5", "-2014-01-01",
-           "20205-01-01", "44444", "不详"]  # fmt: skip
-    found = fate(engine, tmp_path, 5, [*good, *bad, "2014-01-05 00:00:00"])
+    bad = ["2014-02-30", "2014-13-01", "infinity", "-infinity", "epoch", "today", "2014-01-05 (BC)", "2014-01-05 abc", "-2014-01-01",
+           "20205-01-01", "不详"]  # fmt: skip
+    told = {"14-1-5": "ING013", "44444": "ING047"}
+    found = fate(engine, tmp_path, 5, [*good, *bad, *told, "2014-01-05 00:00:00"])
     assert found.pop("2014-01-05 00:00:00") in (dt.date(2014, 1, 5), "ING011")
-    assert found == good | dict.fromkeys(bad, "ING011")
+    assert found == good | dict.fromkeys(bad, "ING011") | told
 
 
 def test_a_time_in_a_column_of_money_is_one_quarantined_row(engine, tmp_path):
@@ -796,8 +801,9 @@ def test_cell_types_of_a_workbook(engine, tmp_path):
         ["H-0002", "2024-01", 1, None, 45332],  # a day that lost its format is a number
     ]
     done = one(engine, tmp_path, "income", {"收入台账.xlsx": xlsx(header, rows)})
-    assert done.quarantine == [(3, "ING011", "recorded_on")]
-    assert sorted(done.accepted.gross_cny) == [Decimal("0.30"), Decimal(1000)]
+    assert done.quarantine == []
+    assert sorted(done.accepted.gross_cny) == [Decimal("0.30"), Decimal(1), Decimal(1000)]
+    assert {r.recorded_on.date() for r in done.accepted.itertuples()} == {dt.date(2024, 2, 10)}
     assert {r.period_start.date() for r in done.accepted.itertuples()} == {dt.date(2024, 1, 1)}
 
 
@@ -847,7 +853,7 @@ def test_a_header_twice_is_refused(tmp_path, header):
         ("收入台账.doc", "x", "'.doc'"),
         ("收入台账.csv", "", "is empty"),
         ("收入台账.csv", " \n\n", "is empty"),
-        ("收入台账.csv", "户编号,月份\n".encode("utf-16"), "neither UTF-8 nor GB18030"),
+        ("收入台账.csv", "户编号,月份\n".encode("utf-16-le"), "neither UTF-8 nor GB18030"),
         ("收入台账.xlsx", b"", "cannot be read as xlsx"),
         ("收入台账.xlsx", b"PK\x03\x04 not a workbook", "cannot be read as xlsx"),
         ("收入台账.xlsx", xlsx(["户编号", "月份"], [["H-0001", "2024-01"]])[:3000], "cannot be read as xlsx"),
@@ -863,13 +869,6 @@ def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path, name, content, 
 def test_a_name_that_fits_two_tables_is_refused():
     with pytest.raises(IngestError, match=r"several tables \(monitoring, support\)"):
         recognise_table("监测对象和帮扶措施.csv", load_contracts())
-
-
-@pytest.mark.parametrize(
-    "text", ['户编号,"月\n份",养老金,登记日期\nH-0001,2024-01,1,2024-02-10\n', "\n" + WIDE + "H-0001,2024-01,1,,,2024-02-10\n"]
-)
-def test_a_header_over_two_lines_or_below_the_first_is_refused_by_file(tmp_path, text):
-    assert "收入台账_2024-01.csv" in refused(tmp_path, clean_files() | {"收入台账_2024-01.csv": text})
 
 
 def test_a_column_that_is_empty_from_top_to_bottom_does_no_harm(engine, tmp_path):

@@ -325,7 +325,7 @@ def test_a_cut_text_does_kill_the_process(content: BundleContent):
         ({"spec": {"name": "Fall:12m"}}, "spec: name is 'Fall:12m'"),
         ({"spec": {}}, "spec: name is 'None'"),
         ({"card": {"name": "fall-12m"}}, "card lacks purpose"),
-        ({"card": facts(metrics=[{"score": "model", "metric": "auc", "value": 0.9}])}, "lacks low, high, n, base_rate"),
+        ({"card": facts(metrics=[{"score": "model", "metric": "auc", "value": 0.9}])}, "lacks population, low, high, n, base_rate"),
         ({"card": facts(name="other")}, "card: name is 'other'"),
         ({"features": []}, "the contract names none"),
         ({"features": [{"name": "line_ratio"}] * 3}, "stands 3 times"),

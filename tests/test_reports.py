@@ -407,7 +407,7 @@ def test_page_shows_figures_with_n_base_rate_and_interval(page, content) -> None
         f"{auc['base_rate']:.2%}",
     ]
     assert [words for words in shown if words not in html] == []
-    assert html.count("<table>") == 7
+    assert html.count("<table>") == 8
     for row in re.findall(r"<tr>(.*?)</tr>", html.split('id="accuracy"')[1].split("<details>")[0], flags=re.DOTALL):
         if "<td" in row:
             assert f"<td>{auc['n']:,}</td>" in row

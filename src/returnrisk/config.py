@@ -143,6 +143,16 @@ class VisitsSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SqlSourceSpec:
+    """A query whose answer is ingested as a file of `table`; the url, which may hold a password, is never shown."""
+
+    name: str
+    table: str
+    url: str = field(repr=False)
+    query: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectConfig:
     """`returnrisk.toml` of a user's folder.
 
@@ -158,6 +168,7 @@ class ProjectConfig:
     seed: int = 0
     delay_days: Mapping[str, int] = field(default_factory=dict)
     visits: VisitsSpec = field(default_factory=VisitsSpec)
+    sources: tuple[SqlSourceSpec, ...] = ()
 
 
 def _build(kind: type[T], content: Any, *, where: str) -> T:

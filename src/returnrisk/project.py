@@ -69,6 +69,18 @@ class VisitResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportResult:
+    """The evaluator's page and the accuracy it shows."""
+
+    path: Path
+    accuracy: Accuracy
+
+    def frame(self) -> pd.DataFrame:
+        """Metrics with intervals: everyone at risk, entries, relapses."""
+        return self.accuracy.frame()
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """Everything one monthly run wrote."""
 
@@ -154,13 +166,20 @@ class Project:
     # -- stages ---------------------------------------------------------------------------------------------------------------
 
     def ingest(self) -> IngestResult:
-        """Read the whole inbox into the store; every row accounted for in `store/accounting/`."""
+        """Read the whole inbox into the store; every row accounted for in `store/accounting/`, workbooks to correct in `quarantine/`."""
         from returnrisk.ingest.inbox import ingest_inbox
+        from returnrisk.ingest.mapping import load_mappings
+        from returnrisk.ingest.sql_source import fetch_sources
         from returnrisk.store.pseudonyms import read_key
 
-        key = read_key(self.root / self.config.key_file)
+        fetch_sources(self.config.sources, root=self.root, inbox=self.root / "inbox")
         return ingest_inbox(
-            self.root / "inbox", self.root / "store", key=key, delays=self.config.delay_days, progress=self.progress
+            self.root / "inbox",
+            self.root / "store",
+            key=read_key(self.root / self.config.key_file),
+            delays=self.config.delay_days,
+            mappings=(*load_mappings(), *load_mappings(self.root / "sources")),
+            progress=self.progress,
         )
 
     def snapshot(self, as_of: dt.date, *, store: Store | None = None) -> Snapshot:
@@ -171,6 +190,7 @@ class Project:
 
     def train(self, *, as_of: dt.date | None = None) -> TrainResult:
         """Train, calibrate and test the specified model on what was known on `as_of`, seal it and register it as candidate."""
+        from returnrisk import snapshot_cache
         from returnrisk.model_card import bundle_content
         from returnrisk.registry import write_bundle
         from returnrisk.training import plan_split, train
@@ -178,6 +198,9 @@ class Project:
         store = self.store()
         day = as_of or store.last_recorded_on()
         split = plan_split(store, self.spec, known_on=day)
+        days = sorted({*split.refit, *split.fit, *split.calibrate, *split.test})
+        folder = self.root / "snapshots"
+        snapshot_cache.fill(folder, store, days, spec=self.spec, store_folder=self.root / "store", progress=self.progress)
         training = train(
             store,
             self.spec,
@@ -312,7 +335,7 @@ class Project:
             stale.unlink()  # a township that left the list must not keep an old one
         return VisitResult(visit_list=chosen, workbooks=tuple(workbooks), parquet=parquet)
 
-    def report(self, scores: Scores, visits: VisitResult, *, which: str | int = "champion") -> Path:
+    def report(self, scores: Scores, visits: VisitResult, *, which: str | int = "champion") -> ReportResult:
         """The evaluator's page for one list, with the frames behind every figure beside it."""
         from returnrisk.reports.content import ReportContent
         from returnrisk.reports.html_report import render
@@ -344,7 +367,7 @@ class Project:
             lift_curve=measured.lift_curve,
             synthetic=self.config.synthetic,
         )
-        return render(content, self.output_folder(scores.as_of) / "report.html")
+        return ReportResult(path=render(content, self.output_folder(scores.as_of) / "report.html"), accuracy=accuracy)
 
     def run(self, *, as_of: dt.date) -> RunResult:
         """The monthly job: ingest, score with the champion, list, report. Safe to repeat: the same inputs give the same files.
@@ -360,7 +383,7 @@ class Project:
         visits = self.visits(scores)
         report = self.report(scores, visits)
         self._seal(as_of, scores, ingested.manifest.fingerprint)
-        return RunResult(ingest=ingested, scores=scores, visits=visits, report=report, model_version=scores.model_version)
+        return RunResult(ingest=ingested, scores=scores, visits=visits, report=report.path, model_version=scores.model_version)
 
     # -- files ----------------------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,8 @@ class Field:
     name: str
     label_zh: str
     label_en: str
-    description: str
+    description_zh: str
+    description_en: str
     type: FieldType
     required: bool
     is_key: bool
@@ -79,7 +80,8 @@ class Contract:
     name: str
     label_zh: str
     label_en: str
-    description: str
+    description_zh: str
+    description_en: str
     version: str
     office: str
     rhythm: str

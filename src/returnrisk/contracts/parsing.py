@@ -17,9 +17,9 @@ from returnrisk.errors import ContractError, UnknownNameError
 from returnrisk.resources import data_folder
 
 TABLE_PROPERTIES = (
-    "en", "strict_columns", "office", "rhythm", "delay_days", "recording_basis", "file_aliases", "restricted", "row_rules", "wide_columns",
+    "en", "description_zh", "strict_columns", "office", "rhythm", "delay_days", "recording_basis", "file_aliases", "restricted", "row_rules", "wide_columns",
 )  # fmt: skip
-FIELD_PROPERTIES = ("en", "aliases", "codes", "unit", "pseudonym", "source_pattern", "protected")
+FIELD_PROPERTIES = ("en", "description_zh", "aliases", "codes", "unit", "pseudonym", "source_pattern", "protected")
 
 
 @cache
@@ -81,7 +81,8 @@ def _parse_field(node: Mapping[str, Any], *, where: str) -> Field:
         name=node["name"],
         label_zh=node["businessName"],
         label_en=str(custom.get("en", "")),
-        description=str(node.get("description", "")),
+        description_zh=str(custom.get("description_zh", "")),
+        description_en=str(node.get("description", "")),
         type=node["physicalType"],
         required=bool(node.get("required", False)),
         is_key=bool(node.get("primaryKey", False)),
@@ -143,7 +144,8 @@ def _parse_table(document: Mapping[str, Any], *, where: str) -> Contract:
         name=table["name"],
         label_zh=table["businessName"],
         label_en=str(custom.get("en", "")),
-        description=table.get("description", ""),
+        description_zh=str(custom.get("description_zh", "")),
+        description_en=str(table.get("description", "")),
         version=document["version"],
         office=str(custom["office"]),
         rhythm=str(custom["rhythm"]),

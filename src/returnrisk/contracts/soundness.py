@@ -55,20 +55,24 @@ def _office_problems(contract: Contract) -> Iterator[str]:
         yield "file_aliases is empty: no file could be recognised"
     if not contract.label_en:
         yield "the table has no English label ('en')"
+    if not (contract.description_zh and contract.description_en):
+        yield "the table is not described in both languages ('description_zh' and 'description')"
 
 
 def _texts(contract: Contract) -> Iterator[str]:
     """Everything said of the table and its columns, code labels and codes included."""
-    yield from (contract.name, contract.label_zh, contract.label_en, contract.description, *contract.file_aliases)
+    yield from (
+        contract.name,
+        contract.label_zh,
+        contract.label_en,
+        contract.description_zh,
+        contract.description_en,
+        *contract.file_aliases,
+    )
     yield from (w.header for w in contract.wide_columns)
     for f in contract.fields:
-        yield from (
-            *f.headers,
-            f.label_en,
-            f.description,
-            *(str(label) for label in f.codes),
-            *(str(v) for v in f.valid_values or ()),
-        )
+        yield from (*f.headers, f.label_en, f.description_zh, f.description_en)
+        yield from (str(said) for said in (*f.codes, *(f.valid_values or ())))
 
 
 def _refused_problems(contract: Contract) -> Iterator[str]:
@@ -118,6 +122,8 @@ def _structure_problems(contract: Contract) -> Iterator[str]:
 def _field_problems(f: Field, *, restricted_table: bool) -> Iterator[str]:
     if not f.label_en:
         yield f"column {f.name} has no English label ('en')"
+    if bool(f.description_zh) != bool(f.description_en):
+        yield f"column {f.name} is described in one language only ('description_zh' and 'description')"
     if f.classification not in CLASSIFICATIONS:
         yield f"column {f.name}: {UnknownNameError('classification', f.classification, CLASSIFICATIONS)}"
     if f.classification == "restricted" and not restricted_table:
@@ -126,6 +132,10 @@ def _field_problems(f: Field, *, restricted_table: bool) -> Iterator[str]:
         yield f"column {f.name}: codes lead to values that are not valid: {sorted(map(str, bad))}"
     if f.minimum is not None and f.maximum is not None and f.minimum > f.maximum:
         yield f"column {f.name}: minimum {f.minimum} is above maximum {f.maximum}"
+    yield from _form_problems(f)
+
+
+def _form_problems(f: Field) -> Iterator[str]:
     if f.pseudonym and not f.source_pattern:
         yield f"column {f.name} is a pseudonym without a source_pattern: anything would be accepted as a number"
     if f.pseudonym and f.pseudonym not in PSEUDONYM_KINDS:

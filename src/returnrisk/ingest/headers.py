@@ -1,23 +1,36 @@
-"""Which table a file is, and which field each of its columns is: decided by the contracts' aliases alone."""
+"""Which table a file is, and whether its columns are those the table needs: decided by the contracts' aliases alone."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from returnrisk.contracts import Contract
 from returnrisk.errors import IngestError
-from returnrisk.ingest.readers import RawSheet
+from returnrisk.ingest.codes import stop
+from returnrisk.ingest.mapping import FileMapping
+from returnrisk.ingest.sheets import RawSheet, factor_of
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderMap:
-    """File header to field, to wide column, and the columns nobody asked for."""
+    """Column to field, to wide column, and the columns nobody asked for.
+
+    `factors` holds, for columns in another unit, what their numbers are multiplied with; `constants` the fields a mapping fills.
+    """
 
     fields: Mapping[str, str]
     wide: Mapping[str, int]
     unknown: tuple[str, ...]
+    factors: Mapping[str, Decimal]
+    mapping: FileMapping | None = None
+
+    @property
+    def constants(self) -> Mapping[str, str]:
+        """Field to the value that every row of the file has."""
+        return self.mapping.constants if self.mapping else {}
 
 
 def recognise_table(file_name: str, contracts: Mapping[str, Contract]) -> Contract:
@@ -39,40 +52,54 @@ def recognise_table(file_name: str, contracts: Mapping[str, Contract]) -> Contra
     if len(best) != 1:
         known = "、".join(c.file_aliases[0] for c in contracts.values())
         found = f"several tables ({', '.join(sorted(best))})" if best else "no table"
-        raise IngestError(f"{file_name}: the name fits {found}; name the file after its table, one of {known}")
+        raise IngestError(stop("ING005", file_name, f"the name fits {found}; name the file after its table, one of {known}"))
     return contracts[best.pop()]
 
 
-def map_headers(sheet: RawSheet, contract: Contract) -> HeaderMap:
-    """Match a sheet's headers with the contract's.
+def map_headers(sheet: RawSheet, contract: Contract, mapping: FileMapping | None = None) -> HeaderMap:
+    """Check a sheet's columns against the contract.
 
     Raises
     ------
     IngestError
-        Two columns claim one field, a required field has no column, or the file is long and wide at once.
+        Two columns claim one field, a header fits several, a required field has no column, or the file is long and wide at once.
     """
-    known = contract.headers()
-    wide = {w.header: i for i, w in enumerate(contract.wide_columns)}
-    fields = {h: known[h] for h in sheet.headers if h in known}
-    wide_found = {h: wide[h] for h in sheet.headers if h in wide}
-    where = f"{sheet.file}{f', sheet {sheet.sheet}' if sheet.sheet else ''}"
-    claimed = list(fields.values())
+    fields = {c.name: c.target.field for c in sheet.columns if c.target and c.target.field}
+    wide = {c.name: c.target.wide for c in sheet.columns if c.target and c.target.wide >= 0}
+    if unclear := [c.name for c in sheet.columns if c.target and c.target.unclear]:
+        raise IngestError(
+            stop(
+                "ING008", sheet.where, f"{', '.join(unclear)} may be income as well as cost; name the columns as the contract does"
+            )
+        )
+    claimed = [*fields.values(), *(contract.wide_columns[i].header for i in wide.values())]
     if twice := sorted({f for f in claimed if claimed.count(f) > 1}):
-        raise IngestError(f"{where}: several columns claim {', '.join(twice)}; keep one of each")
-    by_wide = {k for w in contract.wide_columns for k in (*w.sets, w.measure)} if wide_found else set()
-    if both := sorted(by_wide & set(claimed)):
-        raise IngestError(f"{where}: holds both a column per item and the columns {', '.join(both)}; send one form or the other")
+        raise IngestError(stop("ING008", sheet.where, f"several columns claim {', '.join(twice)}; keep one of each"))
+    constants = mapping.constants if mapping else {}
+    by_wide = {k for w in contract.wide_columns for k in (*w.sets, w.measure)} if wide else set()
+    if both := sorted(by_wide & {*fields.values(), *constants}):
+        detail = f"holds both a column per item and the columns {', '.join(both)}; send one form or the other"
+        raise IngestError(stop("ING008", sheet.where, detail))
+    unknown = tuple(c.name for c in sheet.columns if c.target is None)
+    _refuse_missing(sheet, contract, found={*fields.values(), *by_wide, *constants}, shown=(*fields, *wide), unknown=unknown)
+    found_factors = {
+        c.name: factor
+        for c in sheet.columns
+        if (factor := factor_of(c, contract, sheet_unit=sheet.unit, mapping=mapping, where=sheet.where)) != 1
+    }
+    return HeaderMap(fields=fields, wide=wide, unknown=unknown, factors=found_factors, mapping=mapping)
+
+
+def _refuse_missing(
+    sheet: RawSheet, contract: Contract, *, found: set[str], shown: tuple[str, ...], unknown: tuple[str, ...]
+) -> None:
     optional = set(derivable(contract))
-    missing = [
-        f for f in contract.fields if f.required and f.name not in claimed and f.name not in by_wide and f.name not in optional
-    ]
-    unknown = tuple(h for h in sheet.headers if h not in known and h not in wide)
+    missing = [f for f in contract.fields if f.required and f.name not in found and f.name not in optional]
     if missing:
         hints = [f"{f.label_zh} ({f.name}){_near(f.headers, unknown)}" for f in missing]
-        found = ", ".join((*fields, *wide_found)) or "none"
         # an unknown header may be a data cell of a file without a header: it is counted, not shown
-        raise IngestError(f"{where}: no column for {'; '.join(hints)}. Known columns found: {found}; {len(unknown)} unknown ones")
-    return HeaderMap(fields=fields, wide=wide_found, unknown=unknown)
+        detail = f"no column for {'; '.join(hints)}. Known columns found: {', '.join(shown) or 'none'}; {len(unknown)} unknown ones"
+        raise IngestError(stop("ING007", sheet.where, detail))
 
 
 def derivable(contract: Contract) -> tuple[str, ...]:

@@ -6,17 +6,36 @@ order in which files came. A file that fed the store and has disappeared from th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Contract, load_contracts, load_order
 from returnrisk.errors import IngestError, StoreError, UnknownNameError
-from returnrisk.ingest.accounting import DUPLICATE_COLUMNS, FILE_COLUMNS, QUARANTINE_COLUMNS, IngestReport, frame_of
-from returnrisk.ingest.headers import HeaderMap, map_headers, recognise_table
-from returnrisk.ingest.readers import RawSheet, read_file
-from returnrisk.ingest.table import TableResult, ingest_table
+from returnrisk.ingest.accounting import (
+    DUPLICATE_COLUMNS,
+    FILE_COLUMNS,
+    NOTICE_COLUMNS,
+    QUARANTINE_COLUMNS,
+    IngestReport,
+    ReadSheet,
+    TableAccount,
+    account_table,
+    frame_of,
+)
+from returnrisk.ingest.codes import stop
+from returnrisk.ingest.corrections import closing_workbooks, correct, correction_frame, is_correction_workbook
+from returnrisk.ingest.county import home_county
+from returnrisk.ingest.divisions import Divisions, load_divisions, with_current_codes
+from returnrisk.ingest.half_delivery import HalfDelivery, half_delivered
+from returnrisk.ingest.headers import map_headers, recognise_table
+from returnrisk.ingest.mapping import FileMapping, load_mappings, mapping_of
+from returnrisk.ingest.quarantine_workbook import QuarantinedSheet, quarantined_sheet, workbooks_stand, write_quarantine_workbooks
+from returnrisk.ingest.readers import read_file
+from returnrisk.ingest.sheets import expected_of
+from returnrisk.ingest.table import ingest_table
 from returnrisk.store.files import sha256_of
 from returnrisk.store.tables import Manifest, read_manifest, verify_files, write_store
 from returnrisk.store.view import connect
@@ -25,8 +44,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Progress = Callable[[str, int, int], None]
-ACCOUNTS = ("files", "quarantine", "duplicates")
-INGEST_VERSION = 1
+ACCOUNTS = ("files", "quarantine", "duplicates", "notices", "corrections")
+QUARANTINE, DIVISIONS = "quarantine", "divisions.csv"
+INGEST_VERSION = 3
 """Raise it whenever the same files would be read otherwise: the store is then made anew."""
 REQUIRED_TABLES = ("village", "household", "household_roster", "member", "income", "delivery", "line")
 
@@ -43,13 +63,6 @@ class IngestResult:
         return self.report.frame()
 
 
-@dataclass(frozen=True, slots=True)
-class _Sheet:
-    raw: RawSheet
-    headers: HeaderMap
-    sha256: str
-
-
 def ingest_inbox(
     inbox: Path,
     store: Path,
@@ -57,18 +70,27 @@ def ingest_inbox(
     key: bytes | None,
     delays: Mapping[str, int] | None = None,
     contracts: Mapping[str, Contract] | None = None,
+    mappings: Sequence[FileMapping] | None = None,
+    half_delivery: HalfDelivery | None = None,
     progress: Progress | None = None,
 ) -> IngestResult:
     """Read all files of `inbox` and replace the store.
 
+    Beside the store lie `quarantine/`, the workbooks of quarantined rows, which offices correct and which are then put into the inbox,
+    and the county's own `divisions.csv`, if it has one.
+
     Parameters
     ----------
     inbox
-        Folder of csv and xlsx files, named after their table (see the contracts' file aliases).
+        Folder of csv, xlsx, xls and Parquet files, named after their table (see the contracts' file aliases) or as a mapping says.
     key
         Secret for pseudonyms.
     delays
         Reporting delay in days by table, where it is not the contract's.
+    mappings
+        How files of foreign layout are read (default: the shipped ones).
+    half_delivery
+        When a delivery holds too little to count (default: `HalfDelivery()`).
     progress
         Called with (stage, done, total).
 
@@ -83,36 +105,35 @@ def ingest_inbox(
         if name not in known:
             raise UnknownNameError("table in delay_days", name, known)
     report = progress or (lambda *_: None)
-    inputs = _inputs_fingerprint(inbox, key=key, delays=delays, contracts=known)
-    if (before := _unchanged(store, inputs)) is not None:
+    reading = load_mappings(contracts=known) if mappings is None else tuple(mappings)
+    rule = half_delivery or HalfDelivery()
+    divisions = load_divisions(store.parent / DIVISIONS)
+    settings = (sorted((delays or {}).items()), sorted(known.items()), reading, rule, divisions)
+    inputs = _inputs_fingerprint(inbox, key=key, settings=settings)
+    before = _unchanged(store, inputs)
+    if before is not None and workbooks_stand(before.report.quarantine, store.parent / QUARANTINE):
         return before
     _refuse_lost_files(inbox, store)
-    by_table = _read_all(inbox, known, progress=report)
-    con = connect()
-    accepted: dict[str, Any] = {}
-    quarantined: list[dict[str, Any]] = []
-    duplicates: list[dict[str, Any]] = []
-    files: list[dict[str, Any]] = []
-    order = [name for name in load_order(known) if name in by_table]
-    for i, name in enumerate(order):
-        report("check", i, len(order))
-        sheets = by_table.pop(name)
-        delay = (delays or {}).get(name, known[name].delay_days)
-        result = ingest_table(
-            con, known[name], sheets=[(s.raw, s.headers) for s in sheets], parents=accepted, key=key, delay_days=delay
-        )
-        accepted[name] = result.accepted
-        account = _account(known[name], sheets, result)
-        files += account[0]
-        quarantined += account[1]
-        duplicates += account[2]
+    by_table, fates = correct(
+        _read_all(inbox, known, reading, progress=report), known, workbooks=_correction_workbooks(inbox), inbox=inbox
+    )
+    delay_of = {name: (delays or {}).get(name, contract.delay_days) for name, contract in known.items()}
+    accepted, accounts, waiting = _check_all(
+        by_table, known, key=key, delays=delay_of, rule=rule, divisions=divisions, progress=report
+    )
+    quarantine = frame_of([row for a in accounts for row in a.quarantined], QUARANTINE_COLUMNS)
+    corrections = correction_frame(fates, quarantine=quarantine)
+    files = [row for a in accounts for row in a.files] + closing_workbooks(corrections, inbox=inbox)
     outcome = IngestReport(
         files=frame_of(files, FILE_COLUMNS),
-        quarantine=frame_of(quarantined, QUARANTINE_COLUMNS),
-        duplicates=frame_of(duplicates, DUPLICATE_COLUMNS),
+        quarantine=quarantine,
+        duplicates=frame_of([row for a in accounts for row in a.duplicates], DUPLICATE_COLUMNS),
+        notices=frame_of([row for a in accounts for row in a.notices], NOTICE_COLUMNS),
+        corrections=corrections,
     )
     outcome.require_balance()
     report("write", 0, 1)
+    write_quarantine_workbooks(waiting, store.parent / QUARANTINE)  # before the store: a run that dies in between does it again
     sources = tuple({str(k): v for k, v in row.items()} for row in outcome.files.to_dict("records"))
     manifest = write_store(
         store,
@@ -127,16 +148,54 @@ def ingest_inbox(
     return IngestResult(manifest=manifest, report=outcome)
 
 
-def _inputs_fingerprint(
-    inbox: Path, *, key: bytes | None, delays: Mapping[str, int] | None, contracts: Mapping[str, Contract]
-) -> str:
-    """Changes with any file's content or place, the key, a delay, a contract or this package's version of them."""
+def _check_all(
+    by_table: dict[str, list[ReadSheet]],
+    contracts: Mapping[str, Contract],
+    *,
+    key: bytes | None,
+    delays: Mapping[str, int],
+    rule: HalfDelivery,
+    divisions: Divisions,
+    progress: Progress,
+) -> tuple[dict[str, Any], list[TableAccount], list[QuarantinedSheet]]:
+    """Accepted rows, account and waiting rows of every table: parents first, deliveries last, when it is known what was delivered."""
+    con = connect()
+    accepted: dict[str, Any] = {}
+    accounts = []
+    waiting: list[QuarantinedSheet] = []
+    villages: set[int] = set()
+    order = sorted((name for name in load_order(contracts) if name in by_table), key=lambda name: name == "delivery")
+    county = home_county((s.raw, s.headers) for s in by_table["village"])
+    for i, name in enumerate(order):
+        progress("check", i, len(order))
+        sheets = by_table.pop(name)
+        current = with_current_codes(sheets, contracts[name], divisions, villages=villages)
+        late = partial(half_delivered, tables=accepted, delays=delays, rule=rule) if name == "delivery" else None
+        result = ingest_table(
+            con,
+            contracts[name],
+            sheets=[(s.raw, s.headers) for s in current],
+            parents=accepted,
+            key=key,
+            delay_days=delays[name],
+            county=county,
+            late=late,
+        )
+        accepted[name] = result.accepted
+        if name == "village":
+            villages = set(result.accepted.village_code.to_pyarrow().to_pylist())
+        accounts.append(account_table(contracts[name], current, result))
+        waiting += [quarantined_sheet(contracts[name], s, reasons=accounts[-1].quarantined) for s in sheets]
+    return accepted, accounts, waiting
+
+
+def _inputs_fingerprint(inbox: Path, *, key: bytes | None, settings: tuple[Any, ...]) -> str:
+    """Changes with any file's content or place, the key, a setting, or this package's version of them."""
     import hashlib
     import hmac
 
     files = [f"{p.relative_to(inbox).as_posix()} {sha256_of(p)}" for p in _inbox_files(inbox)]
-    settings = [repr(sorted((delays or {}).items())), repr(sorted(contracts.items())), str(INGEST_VERSION)]
-    text = "\n".join([*files, *settings]).encode()
+    text = "\n".join([*files, *map(repr, settings), str(INGEST_VERSION)]).encode()
     return hmac.new(key, text, hashlib.sha256).hexdigest() if key else hashlib.sha256(text).hexdigest()
 
 
@@ -162,106 +221,50 @@ def _refuse_lost_files(inbox: Path, store: Path) -> None:
         return
     gone = sorted({s["file"] for s in before.sources if not (inbox / s["file"]).is_file()})
     if gone:
-        raise IngestError(
-            f"{len(gone)} files that fed the store are no longer in the inbox, e.g. {', '.join(gone[:5])}: their rows would be lost. "
-            f"Put them back, or delete store/manifest.json to start anew on purpose"
-        )
+        detail = f"{len(gone)} files that fed the store are no longer in the inbox, e.g. {', '.join(gone[:5])}: their rows would be lost. "
+        raise IngestError(stop("ING009", "inbox", detail + "Put them back, or delete store/manifest.json to start anew on purpose"))
 
 
 def _inbox_files(inbox: Path) -> list[Path]:
     return sorted(p for p in inbox.rglob("*") if p.is_file() and not p.name.startswith((".", "~$")))
 
 
-def _read_all(inbox: Path, contracts: Mapping[str, Contract], *, progress: Progress) -> dict[str, list[_Sheet]]:
-    paths = _inbox_files(inbox)
+def _correction_workbooks(inbox: Path) -> list[Path]:
+    return [p for p in _inbox_files(inbox) if is_correction_workbook(p)]
+
+
+def _read_all(
+    inbox: Path, contracts: Mapping[str, Contract], mappings: Sequence[FileMapping], *, progress: Progress
+) -> dict[str, list[ReadSheet]]:
+    paths = [p for p in _inbox_files(inbox) if not is_correction_workbook(p)]
     if not paths:
-        raise IngestError("the inbox is empty: put the departments' csv and xlsx files there")
-    by_table: dict[str, list[_Sheet]] = {}
+        raise IngestError(stop("ING010", "inbox", "the inbox is empty: put the departments' csv and xlsx files there"))
+    by_table: dict[str, list[ReadSheet]] = {}
     problems: list[str] = []
     for i, path in enumerate(paths):
         progress("read", i, len(paths))
         try:
-            contract = recognise_table(path.name, contracts)
-            identifiers = [h for f in contract.fields if f.pseudonym for h in f.headers]
-            digest = sha256_of(path)
-            for sheet in read_file(path, identifier_headers=identifiers):
-                named = RawSheet(
-                    path.relative_to(inbox).as_posix(), sheet.sheet, sheet.table, sheet.headers, sheet.malformed_rows, sheet.n_blank
-                )
-                by_table.setdefault(contract.name, []).append(_Sheet(named, map_headers(sheet, contract), digest))
+            for name, sheet in _read_one(path, inbox, contracts, mappings):
+                by_table.setdefault(name, []).append(sheet)
         except IngestError as error:
             problems.append(str(error))
     missing = [f"{contracts[t].label_zh} ({t})" for t in REQUIRED_TABLES if t not in by_table and not problems]
     if missing:
-        problems.append(f"no file for {', '.join(missing)}: without them nothing can be computed")
+        problems.append(stop("ING010", "inbox", f"no file for {', '.join(missing)}: without them nothing can be computed"))
     if problems:
         raise IngestError("nothing was ingested; the store is as it was:\n  " + "\n  ".join(problems))
     return by_table
 
 
-def _account(
-    contract: Contract, sheets: list[_Sheet], result: TableResult
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
-    """Positions in the concatenated input back to file, sheet and row number; counts per sheet."""
-    import bisect
-
-    starts = [0]
-    for sheet in sheets:
-        starts.append(starts[-1] + sheet.raw.table.num_rows)
-    numbers = [sheet.raw.table["row_number"] for sheet in sheets]
-
-    def place(row: int) -> tuple[int, dict[str, Any]]:
-        i = bisect.bisect_right(starts, row) - 1
-        raw = sheets[i].raw
-        return i, {"file": raw.file, "sheet": raw.sheet, "row_number": numbers[i][row - starts[i]].as_py()}
-
-    bad: list[set[int]] = [set() for _ in sheets]
-    quarantined = []
-    for reason in result.quarantined:
-        i, where = place(reason["row"])
-        bad[i].add(reason["row"])
-        quarantined.append({"table_name": contract.name, **where, **{k: v for k, v in reason.items() if k != "row"}})
-    for i, sheet in enumerate(sheets):
-        for number in sheet.raw.malformed_rows:
-            text = {
-                "code": "ING018",
-                "field": "",
-                "text_zh": "单元格数与表头不符，或引号使多行并入一格",
-                "text_en": "another number of cells than the header, or lines joined by a stray quotation mark",
-            }
-            place_ = {"file": sheet.raw.file, "sheet": sheet.raw.sheet, "row_number": number}
-            quarantined.append({"table_name": contract.name, **place_, **text})
-        bad[i].update(-n for n in sheet.raw.malformed_rows)
-    repeated = [0] * len(sheets)
-    duplicates = []
-    for pair in result.duplicates:
-        i, where = place(pair["row"])
-        _, first = place(pair["first_row"])
-        repeated[i] += 1
-        duplicates.append({"table_name": contract.name, **where, **{f"of_{k}": v for k, v in first.items()}})
-    accepted = [0] * len(sheets)
-    for row in result.accepted_rows:
-        accepted[bisect.bisect_right(starts, row) - 1] += 1
-    files = [
-        _file_counts(contract, sheet, n_accepted=accepted[i], n_quarantined=len(bad[i]), n_duplicate=repeated[i])
-        for i, sheet in enumerate(sheets)
+def _read_one(
+    path: Path, inbox: Path, contracts: Mapping[str, Contract], mappings: Sequence[FileMapping]
+) -> list[tuple[str, ReadSheet]]:
+    """The sheets of one file, each with the table it belongs to."""
+    mapping = mapping_of(path.name, mappings)
+    contract = contracts[mapping.table] if mapping else recognise_table(path.name, contracts)
+    digest = sha256_of(path)
+    name = path.relative_to(inbox).as_posix()
+    return [
+        (contract.name, ReadSheet(replace(sheet, file=name), map_headers(sheet, contract, mapping), digest))
+        for sheet in read_file(path, expected=expected_of(contract, mapping))
     ]
-    return files, quarantined, duplicates
-
-
-def _file_counts(contract: Contract, sheet: _Sheet, *, n_accepted: int, n_quarantined: int, n_duplicate: int) -> dict[str, Any]:
-    n_input = sheet.raw.table.num_rows + len(sheet.raw.malformed_rows)
-    dropped = sum(sheet.raw.table.num_rows - sheet.raw.table[h].null_count for h in sheet.headers.unknown)
-    return {
-        "table_name": contract.name,
-        "file": sheet.raw.file,
-        "sheet": sheet.raw.sheet,
-        "sha256": sheet.sha256,
-        "n_input": n_input,
-        "n_accepted": n_accepted,
-        "n_duplicate": n_duplicate,
-        "n_quarantined": n_quarantined,
-        "n_blank": sheet.raw.n_blank,
-        "unknown_columns": "、".join(sheet.headers.unknown),
-        "n_unknown_cells": dropped,
-    }

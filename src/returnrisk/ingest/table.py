@@ -1,26 +1,40 @@
 """One canonical table out of its files: typed, checked, de-duplicated, every row accounted for.
 
-Order of decisions for a row: another number of cells (ING018) → unreadable cells and contract checks (all reasons are listed) →
-exact repetition of an earlier row (duplicate) → same key and recording day but other values (ING016, all of them: no order decides
-who is right) → refers to a row that was not accepted (CON006).
+Order of decisions for a row: another number of cells (ING018) → unreadable cells, another county and contract checks (all reasons
+are listed) → exact repetition of an earlier row (duplicate) → same key and recording day but other values (ING016, all of them: no
+order decides who is right) → refers to a row that was not accepted (CON006) → what the caller refuses when all that is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Check, Contract, row_checks
+from returnrisk.ingest.agreement import (
+    reason,
+    said_once,
+    two_names,
+    wide_names,
+    without_conflicts,
+    without_duplicates,
+    without_orphans,
+    without_rows,
+)
+from returnrisk.ingest.codes import code
+from returnrisk.ingest.county import outside_county
 from returnrisk.ingest.headers import HeaderMap
-from returnrisk.ingest.readers import RawSheet
-from returnrisk.ingest.values import PARSE_TEXTS, parse_value, pseudonymise_column, unreadable
+from returnrisk.ingest.sheets import Notice, RawSheet
+from returnrisk.ingest.spelling import mark
+from returnrisk.ingest.stacks import RAW, Stack, stacked
+from returnrisk.ingest.values import PARSE_TEXTS, parse_value, unreadable
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-RAW = "raw__"
-"""Prefix of the text columns, so that a field and its text can stand side by side."""
+Late = Callable[[Any], list[dict[str, Any]]]
+"""Looks at the rows that are left (with their input `row`) and gives the reasons of those it refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +42,15 @@ class TableResult:
     """Accepted rows (an engine table, contract columns and recorded_declared) and the fate of every input row.
 
     Rows are positions in the concatenated input; `accepted_rows` are those that stand in `accepted`, and wide rows without any
-    amount.
+    amount. `notices` are those of each sheet, `two_names` the rows whose key also stands under another name.
     """
 
     accepted: ir.Table
     accepted_rows: list[int]
     quarantined: list[dict[str, Any]]
     duplicates: list[dict[str, Any]]
+    notices: list[list[Notice]]
+    two_names: list[int]
 
 
 def ingest_table(
@@ -45,6 +61,8 @@ def ingest_table(
     parents: Mapping[str, ir.Table],
     key: bytes | None,
     delay_days: int,
+    county: int | None = None,
+    late: Late | None = None,
 ) -> TableResult:
     """Turn the sheets of one table into accepted rows and an account of the rest.
 
@@ -56,27 +74,36 @@ def ingest_table(
         Accepted tables this one may refer to.
     delay_days
         Added to the period end where a file has no recording day.
+    county
+        Six digits that area codes must begin with (None: any).
+    late
+        A last look at what would be accepted.
     """
     import ibis
 
-    groups = [
-        _typed_group(con, contract, raw, index=i, delay_days=delay_days) for i, raw in enumerate(_stacks(sheets, contract, key=key))
-    ]
+    stacks, notices = stacked(sheets, contract, key=key)
+    groups = [_typed_group(con, contract, s, index=i, delay_days=delay_days, county=county) for i, s in enumerate(stacks)]
     good = groups[0].good if len(groups) == 1 else ibis.union(*(g.good for g in groups))
     good = con.create_table(f"good_{contract.name}", good, temp=True, overwrite=True)
-    good, duplicates = _without_duplicates(con, good, contract)
+    good, duplicates = without_duplicates(con, good, contract)
+    named_twice = two_names(good, contract)
     silent = _rows_without_amount(good, contract)
     rows = _long(con, good, contract)
-    rows, conflicts = _without_conflicts(con, rows, contract)
-    rows, orphans = _without_orphans(con, rows, contract, parents)
-    refused = {reason["row"] for reason in (*conflicts, *orphans)}
+    rows, conflicts = without_conflicts(con, rows, contract)
+    rows, orphans = without_orphans(con, rows, contract, parents)
+    refused_late = late(rows) if late else []
+    if refused_late:
+        rows = without_rows(rows, [r["row"] for r in refused_late])
+    refused = {r["row"] for r in (*conflicts, *orphans, *refused_late)}
     spoken = set(rows.select("row").distinct().to_pyarrow()["row"].to_pylist())
-    rows = _said_once(con, rows, contract)
+    rows = said_once(con, rows, contract)
     return TableResult(
         accepted=rows.select(*contract.columns, "recorded_declared"),
         accepted_rows=sorted(spoken | (silent - refused)),
-        quarantined=[reason for g in groups for reason in g.quarantined] + conflicts + orphans,
+        quarantined=[r for g in groups for r in g.quarantined] + conflicts + orphans + refused_late,
         duplicates=duplicates,
+        notices=notices,
+        two_names=named_twice,
     )
 
 
@@ -88,11 +115,13 @@ class _Group:
     quarantined: list[dict[str, Any]]
 
 
-def _typed_group(con: Any, contract: Contract, stack: Any, *, index: int, delay_days: int) -> _Group:
+def _typed_group(con: Any, contract: Contract, stack: Stack, *, index: int, delay_days: int, county: int | None) -> _Group:
     import ibis
 
-    raw = con.create_table(f"raw_{contract.name}_{index}", stack, temp=True, overwrite=True)
-    typed, checks = _typed(raw, contract, delay_days=delay_days)
+    raw = con.create_table(f"raw_{contract.name}_{index}", stack.table, temp=True, overwrite=True)
+    typed, checks = _typed(raw, contract, marks=stack.marks, delay_days=delay_days)
+    if county is not None:
+        checks += outside_county(typed, contract, county)
     flagged = typed.mutate(**{f"fail_{i}": ~c.passes for i, c in enumerate(checks)})
     any_fail: Any = ibis.literal(False)
     for i in range(len(checks)):
@@ -106,40 +135,9 @@ def _typed_group(con: Any, contract: Contract, stack: Any, *, index: int, delay_
     return _Group(good=good, quarantined=_reasons(flagged.filter("bad"), checks))
 
 
-def _stacks(sheets: list[tuple[RawSheet, HeaderMap]], contract: Contract, *, key: bytes | None) -> list[Any]:
-    """Sheets of the same columns under each other: one text column per field and wide column found, plus `row`.
-
-    Identifiers are already pseudonyms. `row` numbers the rows of all sheets through, in the order the sheets were given.
-    """
-    import pyarrow as pa
-
-    stacks: dict[frozenset[str], list[Any]] = {}
-    offset = 0
-    for sheet, headers in sheets:
-        n = sheet.table.num_rows
-        columns: dict[str, Any] = {"row": pa.array(range(offset, offset + n), pa.int64())}
-        for header, field_name in headers.fields.items():
-            columns[RAW + field_name] = sheet.table[header]
-            field = contract.field(field_name)
-            if field.pseudonym:
-                columns[field_name] = pseudonymise_column(sheet.table[header], field, key=key)
-                # the natural number stops here: downstream only whether there was one
-                columns[RAW + field_name] = _presence(sheet.table[header])
-        for header, index in headers.wide.items():
-            columns[f"{RAW}wide_{index}"] = sheet.table[header]
-        stacks.setdefault(frozenset(columns), []).append(pa.table(columns))
-        offset += n
-    return [pa.concat_tables([part.select(parts[0].column_names) for part in parts]) for parts in stacks.values()]
-
-
-def _presence(column: Any) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.if_else(pc.is_valid(column), pa.scalar("present"), pa.scalar(None, pa.string()))
-
-
-def _typed(raw: ir.Table, contract: Contract, *, delay_days: int) -> tuple[ir.Table, list[Check]]:
+def _typed(
+    raw: ir.Table, contract: Contract, *, marks: Mapping[str, frozenset[str]], delay_days: int
+) -> tuple[ir.Table, list[Check]]:
     """Typed columns beside the raw ones, and every check a row is held to before it meets other rows."""
     import ibis
 
@@ -153,25 +151,54 @@ def _typed(raw: ir.Table, contract: Contract, *, delay_days: int) -> tuple[ir.Ta
             values[f.name] = ibis.null(f.type)
         elif f.pseudonym:
             values[f.name] = raw[f.name]
-            unread.append((f.name, "ING014", f"{f.label_zh}格式不符或按数字存储", f"{f.name} is malformed, or stored as a number"))
+            unread.append((f.name, "ING014", f"{f.label_zh}格式不符", f"{f.name} is malformed"))
         else:
             values[f.name] = parse_value(raw[RAW + f.name], f)
-            code, zh, en = PARSE_TEXTS["string" if f.codes else f.type]
-            unread.append((f.name, code, f.label_zh + zh, f"{f.name} {en}"))
+            number, zh, en = PARSE_TEXTS["string" if f.codes else f.type]
+            unread.append((f.name, number, f.label_zh + zh, f"{f.name} {en}"))
     table = raw.mutate(**values)
     table = _derive_dates(table, contract, present, delay_days=delay_days)
-    checks = [Check(code, name, ~unreadable(table[RAW + name], table[name]), zh, en) for name, code, zh, en in unread]
-    table, wide_checks = _typed_wide(table, contract) if is_wide else (table, [])
+    checks = []
+    for name, number, zh, en in unread:
+        label = contract.field(name).label_zh
+        checks += _reading_checks(table, name, label, generic=(number, zh, en), marks=marks.get(name, frozenset()))
+    table, wide_checks = _typed_wide(table, contract, marks) if is_wide else (table, [])
     own = [c for c in row_checks(table, contract) if c.field not in set_by_wide]
-    return table, [*checks, *wide_checks, *_not_said_twice(own, table, {name for name, *_ in unread})]
+    return table, [*checks, *wide_checks, *_not_said_twice(own, table, {name for name, *_ in unread}, contract)]
 
 
-def _not_said_twice(checks: list[Check], table: ir.Table, parsed: set[str]) -> list[Check]:
-    """An unreadable cell is not also reported as empty."""
-    return [
-        replace(c, passes=c.passes | table[RAW + c.field].notnull()) if c.code == "CON001" and c.field in parsed else c
-        for c in checks
-    ]
+def _reading_checks(
+    table: ir.Table, name: str, label: str, *, generic: tuple[str, str, str], marks: frozenset[str], field: str = ""
+) -> list[Check]:
+    """That a cell could be read: one check for each mark that stands in the column, and for dates what the calendar says."""
+    text, value = table[RAW + name], table[name]
+    number, zh, en = generic
+    checks = []
+    unread = unreadable(text, value)
+    for own in sorted(marks - {number}):
+        says = code(own)
+        unmarked = (text != mark(own)).fill_null(True)
+        unread &= unmarked
+        checks.append(Check(own, field or name, unmarked, f"{label}：{says.text_zh}", f"{field or name}: {says.text_en}"))
+    if number in marks or value.type().is_date():
+        checks.append(Check(number, field or name, ~unread, zh, en))
+    return checks
+
+
+def _not_said_twice(checks: list[Check], table: ir.Table, parsed: set[str], contract: Contract) -> list[Check]:
+    """An unreadable cell is not also reported as empty, nor the date derived from it as missing."""
+    derived = {"period_end": "period_start", "recorded_on": contract.recording_basis}
+
+    def once(check: Check) -> Check:
+        if check.code != "CON001":
+            return check
+        if check.field in parsed:
+            return replace(check, passes=check.passes | table[RAW + check.field].notnull())
+        basis = derived.get(check.field)
+        basis = "period_start" if basis == "period_end" and basis not in parsed else basis
+        return replace(check, passes=check.passes | table[basis].isnull()) if basis in parsed else check
+
+    return [once(c) for c in checks]
 
 
 def _derive_dates(table: ir.Table, contract: Contract, present: set[str], *, delay_days: int) -> ir.Table:
@@ -202,70 +229,37 @@ def _rows_without_amount(table: ir.Table, contract: Contract) -> set[int]:
         return set()
     measures = {w.measure for w in contract.wide_columns}
     blank = table[next(iter(sorted(measures)))].isnull()
-    for name in (*sorted(measures), *_wide_names(table, contract)):
+    for name in (*sorted(measures), *wide_names(table, contract)):
         blank &= table[name].isnull()
     return set(table.filter(blank).select("row").to_pyarrow()["row"].to_pylist())
 
 
-def _typed_wide(table: ir.Table, contract: Contract) -> tuple[ir.Table, list[Check]]:
-    checks, values = [], {}
+def _typed_wide(table: ir.Table, contract: Contract, marks: Mapping[str, frozenset[str]]) -> tuple[ir.Table, list[Check]]:
+    checks: list[Check] = []
+    values: dict[str, Any] = {}
     for i, wide in enumerate(contract.wide_columns):
-        if f"{RAW}wide_{i}" not in table.columns:
+        name = f"wide_{i}"
+        if RAW + name in table.columns:
+            values[name] = parse_value(table[RAW + name], contract.field(wide.measure))
+    table = table.mutate(**values)
+    for i, wide in enumerate(contract.wide_columns):
+        name = f"wide_{i}"
+        if name not in table.columns:
             continue
         measure = contract.field(wide.measure)
-        text = table[f"{RAW}wide_{i}"]
-        value = parse_value(text, measure)
-        values[f"wide_{i}"] = value
-        checks.append(
-            Check("ING011", wide.header, ~unreadable(text, value), f"{wide.header}不是数字", f"{wide.header} is not a number")
-        )
+        generic = ("ING011", f"{wide.header}不是数字", f"{wide.header} is not a number")
+        checks += _reading_checks(table, name, wide.header, generic=generic, marks=marks.get(name, frozenset()), field=wide.header)
         if measure.minimum is not None and measure.maximum is not None:
+            value = table[name]
             inside = ((value >= measure.minimum) & (value <= measure.maximum)).fill_null(True)
             text_en = f"{wide.header} is outside {measure.minimum} to {measure.maximum}"
             checks.append(Check("CON003", wide.header, inside, f"{wide.header}超出范围", text_en))
-    return table.mutate(**values), checks
+    return table, checks
 
 
 def _reasons(bad: ir.Table, checks: list[Check]) -> list[dict[str, Any]]:
     flags = bad.select("row", *[f"fail_{i}" for i in range(len(checks))]).to_pyarrow().to_pylist()
-    return [_reason(flag["row"], check) for flag in flags for i, check in enumerate(checks) if flag[f"fail_{i}"]]
-
-
-def _reason(row: int, check: Check) -> dict[str, Any]:
-    return {"row": row, "code": check.code, "field": check.field, "text_zh": check.text_zh, "text_en": check.text_en}
-
-
-def _wide_names(table: ir.Table, contract: Contract) -> list[str]:
-    return [f"wide_{i}" for i in range(len(contract.wide_columns)) if f"wide_{i}" in table.columns]
-
-
-def _without_duplicates(con: Any, table: ir.Table, contract: Contract) -> tuple[ir.Table, list[dict[str, Any]]]:
-    """Rows whose every value repeats an earlier row's are set aside; the earliest (one with a stated day first) stays."""
-    import ibis
-
-    values = [*contract.columns, *_wide_names(table, contract)]
-    suspects = _repeated(con, table, [*contract.key, "recorded_on"], name=f"suspect_{contract.name}")
-    # a stated recording day outweighs the same day declared, whatever the order of files
-    suspects = suspects.mutate(weight=suspects.row + suspects.recorded_declared.cast("int64") * 2**40)
-    first = suspects.weight.min().over(ibis.window(group_by=[suspects[v] for v in values])) % 2**40
-    repeated = suspects.mutate(first_row=first).filter(lambda t: t.row != t.first_row).select("row", "first_row")
-    pairs = sorted(repeated.to_pyarrow().to_pylist(), key=lambda pair: pair["row"])
-    return _without_rows(table, [pair["row"] for pair in pairs]), pairs
-
-
-def _repeated(con: Any, table: ir.Table, key: list[str], *, name: str) -> ir.Table:
-    """Rows whose key stands more than once: few, so that everything costly is done on them alone."""
-    twice = table.group_by(key).agg(n_same=table.count()).filter(lambda t: t.n_same > 1).drop("n_same")
-    return con.create_table(name, table.semi_join(twice, [table[k].identical_to(twice[k]) for k in key]), temp=True, overwrite=True)
-
-
-def _without_rows(table: ir.Table, rows: list[int]) -> ir.Table:
-    """`table` without the given input rows."""
-    import ibis
-
-    if not rows:
-        return table
-    return table.anti_join(ibis.memtable({"row": sorted(set(rows))}, schema={"row": "int64"}), "row")
+    return [reason(flag["row"], check) for flag in flags for i, check in enumerate(checks) if flag[f"fail_{i}"]]
 
 
 def _long(con: Any, table: ir.Table, contract: Contract) -> ir.Table:
@@ -291,66 +285,3 @@ def _long(con: Any, table: ir.Table, contract: Contract) -> ir.Table:
         amounts = {m: table[columns[m]].fill_null(zero) if m in columns else zero for m in measures}
         parts.append(table.filter(filled).mutate(**{k: ibis.literal(v) for k, v in sets}, **amounts).select(keep))
     return con.create_table(f"long_{contract.name}", ibis.union(*parts), temp=True, overwrite=True)
-
-
-def _without_conflicts(con: Any, rows: ir.Table, contract: Contract) -> tuple[ir.Table, list[dict[str, Any]]]:
-    """Input rows that contradict another about the same key on the same recording day are all quarantined."""
-    import ibis
-
-    key = [*contract.key, "recorded_on"]
-    suspects = _repeated(con, rows, key, name=f"said_twice_{contract.name}")
-    if not suspects.count().execute():
-        return rows, []
-    first = suspects.row.min().over(ibis.window(group_by=[suspects[c] for c in contract.columns]))
-    distinct = suspects.mutate(first_row=first).filter(lambda t: t.row == t.first_row)
-    conflicting = _repeated(con, distinct, key, name=f"conflict_{contract.name}").select(key).distinct()
-    hit = suspects.semi_join(conflicting, [suspects[k].identical_to(conflicting[k]) for k in key]).select("row").distinct()
-    positions = sorted(hit.to_pyarrow()["row"].to_pylist())
-    text = Check(
-        "ING016",
-        ",".join(contract.key),
-        None,
-        "同一主键同日登记的内容互相矛盾",
-        "contradicts another row of the same key and recording day",
-    )
-    kept = con.create_table(f"kept_{contract.name}", _without_rows(rows, positions), temp=True, overwrite=True)
-    return kept, [_reason(p, text) for p in positions]
-
-
-def _said_once(con: Any, rows: ir.Table, contract: Contract) -> ir.Table:
-    """What several input rows say in the same words (two offices, one item) is stored once; all of them are accepted."""
-    key = [*contract.key, "recorded_on"]
-    again = _repeated(con, rows, key, name=f"again_{contract.name}")
-    if not again.count().execute():
-        return rows
-    weighed = again.mutate(weight=again.row + again.recorded_declared.cast("int64") * 2**40)
-    first = weighed.group_by(key).agg(row=weighed.weight.min() % 2**40)
-    later = again.anti_join(first, [again.row == first.row, *(again[k].identical_to(first[k]) for k in key)])
-    once = rows.anti_join(later, [rows.row == later.row, *(rows[k].identical_to(later[k]) for k in key)])
-    return con.create_table(f"once_{contract.name}", once, temp=True, overwrite=True)
-
-
-def _without_orphans(
-    con: Any, rows: ir.Table, contract: Contract, parents: Mapping[str, ir.Table]
-) -> tuple[ir.Table, list[dict[str, Any]]]:
-    """Input rows that refer to a household, person or village that was not accepted."""
-    reasons: list[dict[str, Any]] = []
-    for f in contract.fields:
-        if not f.references or f.references[0] not in parents:
-            continue
-        parent = parents[f.references[0]]
-        known = parent.select(**{f.name: parent[f.references[1]]}).distinct()
-        orphan = rows.filter(rows[f.name].notnull()).anti_join(known, f.name).select("row").distinct()
-        positions = sorted(orphan.to_pyarrow()["row"].to_pylist())
-        if not positions:
-            continue
-        text = Check(
-            "CON006",
-            f.name,
-            None,
-            f"{f.label_zh}在{f.references[0]}中不存在",
-            f"{f.name} names no accepted row of {f.references[0]}",
-        )
-        reasons += [_reason(p, text) for p in positions]
-        rows = con.create_table(f"kept_{contract.name}_{f.name}", _without_rows(rows, positions), temp=True, overwrite=True)
-    return rows, reasons

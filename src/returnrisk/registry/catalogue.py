@@ -13,7 +13,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,12 @@ class ModelVersion:
     fingerprint: str
     bundle: str
     aliases: tuple[str, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """One row."""
+        import pandas as pd
+
+        return pd.DataFrame([{field.name: getattr(self, field.name) for field in fields(self)}])
 
 
 class Catalogue:

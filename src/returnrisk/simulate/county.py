@@ -9,13 +9,18 @@ import numpy as np
 import pandas as pd
 
 from returnrisk.errors import ConfigError
+from returnrisk.simulate.clerks import open_all
 from returnrisk.simulate.money_tables import wide_ledger
+from returnrisk.simulate.month import Month
 from returnrisk.simulate.office_tables import truth_frame
 from returnrisk.simulate.parameters import Parameters, default_parameters
 from returnrisk.simulate.population import draw_population
 from returnrisk.simulate.process import step
 from returnrisk.simulate.state import CountyState, month_number
 from returnrisk.simulate.tables import canonical_tables
+
+OPENING = 1
+"""Marks the random numbers of what is on file on the first day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class SimulatedCounty:
     ledger
         The income table as the wide file has it: one row per household, month and entry; `items` columns named by header.
     truth
-        One row per household and month: household_id, month_end, net_12m_cny, n_members, line_cny_year, net_per_head_cny, monitored,
+        One row per household that then had members, and month: household_id, month_end, net_12m_cny, n_members, line_cny_year, net_per_head_cny, monitored,
         and one boolean per shock.
     state
         The county at the end; `step` goes on from here.
@@ -93,7 +98,7 @@ def simulate_county(
     Parameters
     ----------
     n_households
-        Households, constant through time.
+        Households on the first day; splits, joins and ends change their number.
     months
         Months on file, from `start`.
     start
@@ -127,12 +132,13 @@ def simulate_county(
         raise ConfigError(f"months is {months}; expected at least 1")
     parameters = parameters or default_parameters()
     state = initial_state(n_households=n_households, start=start, seed=seed, parameters=parameters)
-    baseline = state.copy()
     first = month_number(start)
+    opening = open_all(Month.of(state, np.random.default_rng([seed, first, OPENING]), parameters))
+    baseline = state.copy()
     records = [step(state, month_rng(seed, month), parameters) for month in range(first, first + months)]
     ledger = wide_ledger(records, state)
     return SimulatedCounty(
-        tables=canonical_tables(records, ledger, baseline=baseline, final=state, parameters=parameters),
+        tables=canonical_tables(records, ledger, opening=opening, baseline=baseline, final=state, parameters=parameters),
         ledger=ledger,
         truth=truth_frame(records, state),
         state=state,

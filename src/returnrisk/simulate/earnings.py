@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from returnrisk.simulate.month import Month, has_job, labour_capacity
-from returnrisk.simulate.state import Floats, Item, Measure, Programme, Shock, Work
+from returnrisk.simulate.projects import dividends
+from returnrisk.simulate.state import Floats, Item, Market, Measure, Programme, Shock, Work
 
 
 def earn(month: Month) -> Floats:
     """Everything a household took in and spent on production this month; zero means no such income."""
-    ledger = np.zeros((month.state.n_households, len(Item)))
+    ledger = month.ledger
     _wages(month, ledger)
     _farm(month, ledger)
     _business(month, ledger)
     _property(month, ledger)
     _transfers(month, ledger)
-    return np.maximum(ledger, 0.0).round()
+    return np.rint(np.maximum(ledger, 0.0, out=ledger), out=ledger)
 
 
 def _noisy(month: Month, n: int) -> Floats:
@@ -25,18 +26,19 @@ def _noisy(month: Month, n: int) -> Floats:
 
 def _wages(month: Month, ledger: Floats) -> None:
     persons, households, p = month.state.persons, month.state.households, month.parameters.work
-    home = persons.household
-    log_wage = 0.5 * households.ability[home] + households.noise[home, 1] + persons.skill
-    log_wage = log_wage + month.parameters.member.wage_per_education_step * (persons.education - 2)
-    wage = month.price * np.exp(log_wage + p.formal_premium * (persons.work == Work.FORMAL)) * _noisy(month, len(home))
-    wage = wage * np.where(labour_capacity(month) == 2, 1.0, month.parameters.health.weak_wage_factor)
-    employed = has_job(persons.work)
-    migrant = p.migrant_wage_month * p.share_brought_home * p.migrant_season[month.calendar]
-    local = p.local_wage_month * p.local_season[month.calendar] * month.chance(p.p_local_month_worked, len(home))
-    ledger[:, Item.MIGRANT] = _settled(month, month.per_household(wage * migrant * (employed & persons.away)))
-    ledger[:, Item.LOCAL] = month.per_household(wage * local * (employed & ~persons.away))
+    n, who = month.state.n_households, np.flatnonzero(persons.present & has_job(persons.work))
+    home, formal, away = persons.household[who], persons.work[who] == Work.FORMAL, persons.away[who]
+    log_wage = (0.5 * households.ability + households.noise[:, 1])[home] + persons.skill[who]
+    log_wage = log_wage + month.parameters.member.wage_per_education_step * (persons.education[who] - 2) + p.formal_premium * formal
+    wage = month.price * np.exp(log_wage) * _noisy(month, len(who))
+    wage = wage * np.where(labour_capacity(month)[who] == 2, 1.0, month.parameters.health.weak_wage_factor)
+    migrant = wage[away] * (p.migrant_wage_month * p.share_brought_home * p.migrant_season[month.calendar])
+    local = wage[~away] * p.local_wage_month * p.local_season[month.calendar]
+    local = local * month.chance(p.p_local_month_worked, len(local))
+    ledger[:, Item.MIGRANT] = _settled(month, np.bincount(home[away], migrant, n).astype(np.float64, copy=False))
+    ledger[:, Item.LOCAL] = np.bincount(home[~away], local, n)
     post = month.parameters.support.post_month * month.price
-    ledger[:, Item.POST] = month.per_household(post * (persons.work == Work.POST))
+    ledger[:, Item.POST] = month.per_household(persons.work == Work.POST) * post
 
 
 def _settled(month: Month, wages: Floats) -> Floats:
@@ -44,10 +46,10 @@ def _settled(month: Month, wages: Floats) -> Floats:
     households, p, n = month.state.households, month.parameters.work, month.state.n_households
     now = np.where(households.paid_yearly, p.share_paid_monthly, 1.0) * wages
     households.owed += wages - now
-    hazard = p.p_default * month.state.villages.hazard[households.village]
-    defaults = month.chance(np.minimum(hazard, 0.5)) & (households.owed > 12 * p.migrant_wage_month * 0.1)
-    lost = np.where(defaults, month.between(p.share_lost, n), 0.0)
     if month.calendar == 0:
+        hazard = p.p_default * month.state.villages.hazard[households.village]
+        defaults = month.chance(np.minimum(hazard, 0.5)) & (households.owed > 12 * p.migrant_wage_month * 0.1)
+        lost = np.where(defaults, month.between(p.share_lost, n), 0.0)
         now = now + households.owed * (1 - lost)
         households.owed[:] = 0.0
         month.hit(Shock.WAGE_DEFAULT, defaults)
@@ -57,80 +59,94 @@ def _settled(month: Month, wages: Floats) -> Floats:
 def _hands(month: Month) -> Floats:
     """Labour at home for field and stable, in full workers."""
     persons, capacity = month.state.persons, labour_capacity(month)
-    time = np.select([persons.work == Work.FARMING, persons.work == Work.UNEMPLOYED, persons.away], [1.0, 0.5, 0.0], 0.3)
-    return month.per_household(time * np.array([0.0, 0.6, 1.0])[capacity])
+    who = np.flatnonzero(persons.present & (capacity > 0) & ~persons.away)
+    by_work = np.full(len(Work), 0.3)
+    by_work[[Work.FARMING, Work.UNEMPLOYED]] = 1.0, 0.5
+    time = by_work[persons.work[who]] * np.array([0.0, 0.6, 1.0])[capacity[who]]
+    return np.bincount(persons.household[who], time, month.state.n_households).astype(np.float64, copy=False)
 
 
 def _farm(month: Month, ledger: Floats) -> None:
     households, villages, p, m = month.state.households, month.state.villages, month.parameters.farm, month.calendar
-    hands, n = _hands(month), month.state.n_households
-    used = np.minimum(households.land_mu, p.mu_per_worker * hands * np.where(households.grower, 1.6, 1.0))
+    hands, n, grower = _hands(month), month.state.n_households, households.grower
+    used = np.minimum(households.land_mu, p.mu_per_worker * hands * np.where(grower, 1.6, 1.0))
+    level = month.price * np.exp(0.5 * households.ability + households.noise[:, 0])
+    normal = used * p.crop_gross_mu_year * np.where(grower, p.grower_value_factor, 1.0) * level
     flood = villages.flood_damage[households.village]
     prone = np.where(households.flood_prone, month.parameters.weather.flood_prone_factor, 0.8)
     kept = households.harvest_kept * (1 - villages.crop_damage[households.village]) * (1 - np.minimum(flood * prone, 1.0))
-    level = month.price * np.exp(0.5 * households.ability + households.noise[:, 0])
-    normal = used * p.crop_gross_mu_year * np.where(households.grower, p.grower_value_factor, 1.0) * level
-    ledger[:, Item.CROPS] = normal * np.where(households.grower, p.grower_season[m], p.crop_season[m]) * kept * _noisy(month, n)
-    ledger[:, Item.CROPS_COST] = normal * p.crop_cost_share * p.crop_cost_season[m]
-    keeps = households.herd & (hands >= 0.3)
-    stock = 1 - villages.herd_damage[households.village]
-    herd = (
-        keeps
-        * np.minimum(hands, p.hands_for_full_herd)
-        / p.hands_for_full_herd
-        * p.herd_gross_month
-        * level
-        * np.where(households.herder, p.herder_scale, 1.0)
-    )
-    season = np.where(households.herder, p.herder_season[m] * households.herd_kept, p.herd_season[m])
-    ledger[:, Item.LIVESTOCK] = herd * season * stock * np.exp(month.state.market[1]) * _noisy(month, n)
-    cost = np.where(households.herder, p.herder_cost_season[m], 0.5 + 0.5 * stock)
-    ledger[:, Item.LIVESTOCK_COST] = herd * p.herd_cost_share * cost
+    crop_price, cash_price = (month.by_household(np.exp(month.state.market[:, k])) for k in (Market.CROPS, Market.CASH_CROP))
+    season = np.where(grower, p.grower_season[m] * cash_price, p.crop_season[m] * crop_price)
+    ledger[:, Item.CROPS] = normal * season * kept * _noisy(month, n)
+    ledger[:, Item.CROPS_COST] = normal * (p.crop_cost_share * p.crop_cost_season[m])
+    _herd(month, ledger, hands, level)
     if m == 11:
         ledger[:, Item.RENT] = np.where(
             households.land_mu - used >= 1, (households.land_mu - used) * p.rent_mu_year * month.price, 0.0
         )
     _industry_measure(month, ledger)
+    ledger[:, Item.CROPS_COST] += month.ruined
+    ledger[:, Item.CROPS] += month.payout[:, 0]  # insurers pay for what was lost
+    ledger[:, Item.LIVESTOCK] += month.payout[:, 1]
+
+
+def _herd(month: Month, ledger: Floats, hands: Floats, level: Floats) -> None:
+    households, villages, p, m = month.state.households, month.state.villages, month.parameters.farm, month.calendar
+    who = np.flatnonzero(households.herd & (hands >= 0.3))
+    herder, stock = households.herder[who], 1 - villages.herd_damage[households.village[who]]
+    size = np.minimum(hands[who], p.hands_for_full_herd) / p.hands_for_full_herd * np.where(herder, p.herder_scale, 1.0)
+    herd = size * p.herd_gross_month * level[who]
+    season = np.where(herder, p.herder_season[m] * households.herd_kept[who], p.herd_season[m])
+    price = month.by_household(np.exp(month.state.market[:, 1]))[who]
+    ledger[who, Item.LIVESTOCK] = herd * season * stock * price * _noisy(month, len(who))
+    cost = np.where(herder, p.herder_cost_season[m], 0.5 + 0.5 * stock)
+    ledger[who, Item.LIVESTOCK_COST] = herd * p.herd_cost_share * cost
 
 
 def _industry_measure(month: Month, ledger: Floats) -> None:
     households, p = month.state.households, month.parameters.support
-    runs = (households.support_left[:, Measure.INDUSTRY] > 0) & households.support_delivered[:, Measure.INDUSTRY]
-    gross = runs * p.industry_gross_month * month.price * _noisy(month, len(runs))
-    ledger[:, Item.LIVESTOCK] += gross
-    ledger[:, Item.LIVESTOCK_COST] += gross * p.industry_cost_share
+    left, delivered = households.support_left[:, Measure.INDUSTRY], households.support_delivered[:, Measure.INDUSTRY]
+    runs = np.flatnonzero((left > 0) & delivered)
+    gross = p.industry_gross_month * month.price * _noisy(month, len(runs))
+    ledger[runs, Item.LIVESTOCK] += gross
+    ledger[runs, Item.LIVESTOCK_COST] += gross * p.industry_cost_share
 
 
 def _business(month: Month, ledger: Floats) -> None:
     persons, households, p = month.state.persons, month.state.households, month.parameters.business
     owners = month.per_household(persons.work == Work.SELF)
-    normal = owners * p.gross_month * month.price * np.exp(0.6 * households.ability + households.noise[:, 0])
-    ledger[:, Item.BUSINESS] = normal * _noisy(month, len(owners))
-    lost = month.chance(p.loss_month, len(owners)) & (owners > 0)
-    month.hit(Shock.BUSINESS_FAILED, lost)
-    ledger[:, Item.BUSINESS_COST] = normal * (p.cost_share + lost * month.between(p.loss_months, len(owners)))
+    who = np.flatnonzero(owners)
+    normal = owners[who] * p.gross_month * month.price * np.exp(0.6 * households.ability[who] + households.noise[who, 0])
+    ledger[who, Item.BUSINESS] = normal * _noisy(month, len(who))
+    lost = month.chance(p.loss_month, len(who))
+    month.hit(Shock.BUSINESS_FAILED, who[lost])
+    ledger[who, Item.BUSINESS_COST] = normal * (p.cost_share + lost * month.between(p.loss_months, len(who)))
     credit = (households.support_left[:, Measure.MICRO_CREDIT] > 0) & households.support_delivered[:, Measure.MICRO_CREDIT]
-    ledger[:, Item.BUSINESS] += credit * month.parameters.support.credit_month * month.price
+    ledger[:, Item.BUSINESS] += credit * (month.parameters.support.credit_month * month.price)
 
 
 def _property(month: Month, ledger: Floats) -> None:
     households, p = month.state.households, month.parameters.farm
     if month.calendar == 0:
         share = np.where(households.ex_poor, 1.0, p.dividend_general_factor)
-        ledger[:, Item.DIVIDEND] = share * p.dividend_head_year * month.members() * month.price
+        ledger[:, Item.DIVIDEND] = share * p.dividend_head_year * month.members() * month.price + dividends(month)
 
 
 def _transfers(month: Month, ledger: Floats) -> None:
     households, p, n = month.state.households, month.parameters.transfer, month.state.n_households
     ends = households.remittance & month.chance(p.remittance_ends_month, n)
     need = month.in_need()
-    starts = ~households.remittance & month.chance(p.remittance_starts_month * np.where(need, p.remittance_need_factor, 1.0))
+    starts = (
+        ~households.remittance
+        & month.alive()
+        & month.chance(p.remittance_starts_month * np.where(need, p.remittance_need_factor, 1.0))
+    )
     households.remittance[:] = (households.remittance & ~ends) | starts
     month.hit(Shock.REMITTANCE_LOST, ends)
-    level = month.price * np.exp(0.4 * households.ability + households.noise[:, 2])
-    ledger[:, Item.REMITTANCE] = (
-        households.remittance * np.sqrt(month.members() / 3) * p.remittance_month * level * _noisy(month, n)
-    )
+    who = np.flatnonzero(households.remittance)
+    level = month.price * np.exp(0.4 * households.ability[who] + households.noise[who, 2])
+    size = np.sqrt(month.members()[who] / 3)
+    ledger[who, Item.REMITTANCE] = size * p.remittance_month * level * _noisy(month, len(who))
     subsidies = households.subsidies
     ledger[:, Item.DIBAO] = subsidies[:, Programme.DIBAO]
     ledger[:, Item.PENSION] = subsidies[:, Programme.PENSION]

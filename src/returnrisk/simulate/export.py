@@ -28,7 +28,26 @@ XLSX_FILES = {
     "line": "监测线",
     "monitoring": "监测对象",
     "support": "帮扶措施",
+    "hazard": "灾害事件",
+    "price": "农产品价格",
+    "visitor": "走访力量",
 }
+YEARLY_CSV = {
+    "industry_project": ("产业项目", "recorded_on"),
+    "expense": ("刚性支出", "period_end"),
+    "disability": ("残疾人证", "recorded_on"),
+    "disaster": ("农户受灾", "happened_on"),
+    "employment": ("就业务工", "recorded_on"),
+    "schooling": ("在学情况", "term_start"),
+    "loan": ("贷款信息", "recorded_on"),
+    "insurance": ("保险参保", "recorded_on"),
+    "signal": ("风险线索", "raised_on"),
+    "visit": ("入户走访", "visited_on"),
+    "asset": ("经济状况核对", "checked_on"),
+    "authorisation": ("授权书", "recorded_on"),
+    "objection": ("异议申诉", "recorded_on"),
+}
+"""Name of the file, and the day that tells its year; no rows, no file."""
 BAD_AMOUNTS = ("待核实", "约3000", "见附表")
 _CREATED = dt.datetime(2020, 1, 1)  # noqa: DTZ001 (a fixed property, so that the same data give the same bytes)
 
@@ -69,7 +88,7 @@ def write_inbox(county: SimulatedCounty, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for file in _files(county):
+    for file in inbox_files(county):
         path = folder / file.name
         if path.suffix == ".csv":
             path.write_bytes(_csv_bytes(file))
@@ -93,7 +112,8 @@ def planted_faults(county: SimulatedCounty) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(columns=list(columns)).astype(columns), *parts], ignore_index=True)
 
 
-def _files(county: SimulatedCounty) -> Iterator[InboxFile]:
+def inbox_files(county: SimulatedCounty) -> Iterator[InboxFile]:
+    """The files of `write_inbox`, not yet written."""
     for file, _ in _faulty_files(county):
         yield file
 
@@ -117,6 +137,10 @@ def _csv_parts(county: SimulatedCounty) -> Iterator[tuple[str, int, pd.DataFrame
     members = _labelled(_on_file(county, "member"), load_contracts()["member"])
     yield "家庭成员信息.csv", 0, members, []
     yield from _ledger_parts(county)
+    for table, (name, day) in YEARLY_CSV.items():
+        on_file, contract = _on_file(county, table), load_contracts()[table]
+        for year, rows in on_file.groupby(on_file[day].dt.year, sort=True):
+            yield f"{name}_{year}.csv", int(str(year)), _labelled(rows, contract), []
     claims = _on_file(county, "medical")
     label = load_contracts()["medical"].field
     amounts = [label(c).label_zh for c in claims.columns if c.endswith("_cny")]

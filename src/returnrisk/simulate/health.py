@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from returnrisk.simulate.month import Month, has_job
+from returnrisk.simulate.month import Month, has_job, severe
 from returnrisk.simulate.population import draw_disability_grade
 from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Programme, Shock, Work, uniform_days
 
@@ -46,34 +47,42 @@ def fall_ill(month: Month) -> Claims:
 
 def _recover(month: Month) -> None:
     persons, p = month.state.persons, month.parameters.health
-    ending = persons.ill_left == 1
+    ending = np.flatnonzero((persons.ill_left == 1) & persons.present)
     persons.ill_left -= persons.ill_left > 0
-    age = month.ages()
-    disabled = ending & (persons.disability == 0) & month.chance(p.p_disabled_after_serious, len(age))
-    _disable(month, disabled & persons.present)
-    back = ending & (age >= 18) & ~persons.in_school & persons.present & ~np.isin(persons.disability, (1, 2))
-    searches = back & (age < 60) & month.chance(p.p_back_to_work, len(age))
-    persons.work[searches] = Work.UNEMPLOYED
-    persons.work[back & ~searches & (age < 72)] = Work.FARMING
+    _disable(month, month.thinned(ending[persons.disability[ending] == 0], p.p_disabled_after_serious))
+    age = month.ages()[ending]
+    able = (age >= 18) & ~persons.in_school[ending] & ~severe(persons.disability[ending])
+    back, age = ending[able], age[able]
+    searches = (age < 60) & month.chance(p.p_back_to_work, len(age))
+    persons.work[back[searches]] = Work.UNEMPLOYED
+    persons.work[back[~searches & (age < 72)]] = Work.FARMING
     persons.months_out[back] = 0
 
 
-def _onset(month: Month) -> Bools:
-    persons, p, age = month.state.persons, month.parameters.health, month.ages()
-    hazard = p.serious_month_at_40 * np.exp(p.serious_growth * (age - 40))
-    onset = persons.present & (persons.ill_left == 0) & month.chance(np.minimum(hazard, 0.05))
-    n = int(onset.sum())
-    persons.ill_left[onset] = uniform_days(month.rng, p.serious_months, n)
-    persons.chronic |= onset
+def _onset(month: Month) -> Ints:
+    persons, p = month.state.persons, month.parameters.health
+    struck = _struck_by_age(month, p.serious_month_at_40, p.serious_growth)
+    onset: Ints = struck[persons.ill_left[struck] == 0]
+    persons.ill_left[onset] = uniform_days(month.rng, p.serious_months, len(onset))
+    persons.chronic[onset] = True
     persons.work[onset] = Work.INACTIVE
     persons.away[onset] = False
     month.hit(Shock.ILLNESS, persons.household[onset])
-    chronic = p.chronic_month_at_40 * np.exp(p.chronic_growth * (age - 40))
-    persons.chronic |= persons.present & month.chance(np.minimum(chronic, 0.05))
-    return np.asarray(onset)
+    persons.chronic[_struck_by_age(month, p.chronic_month_at_40, p.chronic_growth)] = True
+    return onset
 
 
-def _carers(month: Month, onset: Bools) -> None:
+def _struck_by_age(month: Month, at_40: float, growth: float) -> Ints:
+    """Present persons struck by what grows exponentially with age, at most 5% a month."""
+    age = month.ages()
+    bound = min(at_40 * math.exp(growth * (int(age.max()) - 40)), 0.05)
+    who = month.drawn(len(age), bound)
+    who = who[month.state.persons.present[who]]
+    hazard: Floats = np.minimum(at_40 * np.exp(growth * (age[who] - 40)), 0.05)
+    return month.thinned(who, hazard / bound)
+
+
+def _carers(month: Month, onset: Ints) -> None:
     """In some households one employed member stops working to care."""
     persons, p = month.state.persons, month.parameters.health
     ill = np.zeros(month.state.n_households, dtype=bool)
@@ -90,35 +99,42 @@ def _carers(month: Month, onset: Bools) -> None:
 
 
 def _disabilities(month: Month) -> None:
-    persons = month.state.persons
-    hazard = month.parameters.health.disability_month * np.interp(month.ages(), [0, 20, 60, 90], [0.3, 0.6, 1.6, 4.0])
-    _disable(month, persons.present & (persons.disability == 0) & month.chance(hazard))
+    persons, age, factors = month.state.persons, month.ages(), (0.3, 0.6, 1.6, 4.0)
+    who = month.drawn(len(age), month.parameters.health.disability_month * max(factors))
+    who = who[persons.present[who] & (persons.disability[who] == 0)]
+    _disable(month, month.thinned(who, np.interp(age[who], [0, 20, 60, 90], factors) / max(factors)))
 
 
-def _disable(month: Month, who: Bools) -> None:
+def _disable(month: Month, who: Ints) -> None:
     persons = month.state.persons
-    persons.disability[who] = draw_disability_grade(month.rng, month.parameters, int(who.sum()))
-    stops = who & np.isin(persons.disability, (1, 2))
+    persons.disability[who] = draw_disability_grade(month.rng, month.parameters, len(who))
+    stops = who[severe(persons.disability[who])]
     persons.work[stops] = Work.INACTIVE
     persons.away[stops] = False
     month.hit(Shock.DISABILITY, persons.household[who])
 
 
-def _bills(month: Month, onset: Bools) -> tuple[Ints, Ints, Bools, Floats]:
+def _treated(month: Month, hazard: float) -> Ints:
+    """Persons treated this month at a rate that falls and rises with age."""
+    age, weights = month.ages(), (1.6, 0.7, 0.7, 1.6, 3.0)
+    who = month.drawn(len(age), hazard * max(weights))
+    return month.thinned(who, np.interp(age[who], [0, 5, 30, 60, 85], weights) / max(weights))
+
+
+def _bills(month: Month, onset: Ints) -> tuple[Ints, Ints, Bools, Floats]:
     """Person, kind, listed disease and total of every bill of the month."""
-    persons, p, age = month.state.persons, month.parameters.health, month.ages()
-    known = persons.present & (persons.joined_day < month.first_day)
-    n, weight = len(age), np.interp(age, [0, 5, 30, 60, 85], [1.6, 0.7, 0.7, 1.6, 3.0])
-    ill = (persons.ill_left > 0) & ~onset
+    persons, p = month.state.persons, month.parameters.health
+    ill = np.setdiff1d(np.flatnonzero(persons.ill_left), onset, assume_unique=True)
     covered_by = [
-        (known & month.chance(p.outpatient_month * weight), OUTPATIENT, False, p.outpatient_cny),
-        (known & month.chance(p.inpatient_month * weight), INPATIENT, False, p.inpatient_cny),
-        (known & persons.chronic & month.chance(p.chronic_claim_month, n), CHRONIC, False, p.chronic_claim_cny),
-        (known & onset, INPATIENT, True, p.serious_first_cny),
-        (known & ill & month.chance(p.serious_next_month, n), INPATIENT, True, p.serious_next_cny),
+        (_treated(month, p.outpatient_month), OUTPATIENT, False, p.outpatient_cny),
+        (_treated(month, p.inpatient_month), INPATIENT, False, p.inpatient_cny),
+        (month.thinned(np.flatnonzero(persons.chronic), p.chronic_claim_month), CHRONIC, False, p.chronic_claim_cny),
+        (onset, INPATIENT, True, p.serious_first_cny),
+        (month.thinned(ill, p.serious_next_month), INPATIENT, True, p.serious_next_cny),
     ]
-    person = np.concatenate([np.flatnonzero(mask) for mask, *_ in covered_by])
-    counts = [int(mask.sum()) for mask, *_ in covered_by]
+    known = persons.present & (persons.joined_day < month.first_day)
+    people = [who[known[who]] for who, *_ in covered_by]
+    person, counts = np.concatenate(people), [len(who) for who in people]
     kind = np.repeat([kind for _, kind, _, _ in covered_by], counts)
     listed = np.repeat([is_listed for _, _, is_listed, _ in covered_by], counts)
     median = np.repeat([cny for *_, cny in covered_by], counts) * month.price
@@ -135,7 +151,7 @@ def _settle(month: Month, person: Ints, kind: Ints, listed: Bools, total: Floats
     basic, serious, commercial, aid = _shares(month, person, kind, total, in_scope)
     out_of_pocket = np.maximum(total - basic - serious - commercial - aid, 0.0).round(2)
     households.out_of_pocket *= month.parameters.health.memory_month
-    np.add.at(households.out_of_pocket, home, out_of_pocket)
+    households.out_of_pocket += np.bincount(home, out_of_pocket, month.state.n_households)
     number = month.state.n_claims + np.arange(len(person))
     month.state.n_claims += len(person)
     day = month.event_days(len(person))

@@ -4,50 +4,58 @@ from __future__ import annotations
 
 import numpy as np
 
-from returnrisk.simulate.month import Month
+from returnrisk.simulate.month import Month, severe
 from returnrisk.simulate.population import CHILD, GRANDCHILD, HEAD, OTHER, PARENT, SPOUSE, draw_education, new_persons
 from returnrisk.simulate.state import Bools, Ints, Shock, Work
 
 
 def live(month: Month) -> None:
     """Everything of this module, in order."""
-    _die(month)
-    _marry_out(month)
-    _succeed(month)
+    gone = np.concatenate([_die(month), _marry_out(month)])
+    _succeed(month, gone)
     _arrive(month)
     if month.calendar == 8:
         _new_school_year(month)
 
 
-def _leave(month: Month, leaving: Bools) -> Bools:
-    """Take members out, but nobody from a household that would be left empty."""
+def _leave(month: Month, leaving: Ints, *, may_empty: bool = False) -> Ints:
+    """Take present members out, but nobody from a household that would be left empty unless it `may_empty`."""
     persons = month.state.persons
-    stay = month.per_household(~leaving)
-    leaving = leaving & (stay[persons.household] > 0)
+    home = persons.household[leaving]
+    stay = month.members() - np.bincount(home, minlength=month.state.n_households)
+    leaving = leaving if may_empty else leaving[stay[home] > 0]
+    month.members_changed(persons.household[leaving], -1)
     persons.present[leaving] = False
     persons.work[leaving] = Work.INACTIVE
     persons.away[leaving] = False
     return leaving
 
 
-def _die(month: Month) -> None:
-    persons, p = month.state.persons, month.parameters.life
-    hazard = p.death_year_at_25 * np.exp(p.death_growth * (month.ages() - 25)) / 12
-    hazard = np.minimum(hazard * np.where(persons.ill_left > 0, p.death_serious_factor, 1.0), 0.2)
-    dead = _leave(month, persons.present & month.chance(hazard))
+def _die(month: Month) -> Ints:
+    persons, p, age = month.state.persons, month.parameters.life, month.ages()
+    oldest = p.death_year_at_25 * np.exp(p.death_growth * (age.max() - 25)) / 12 * max(p.death_serious_factor, 1.0)
+    bound = min(oldest, 0.2)
+    who = month.drawn(len(age), bound)
+    who = who[persons.present[who]]
+    hazard = p.death_year_at_25 * np.exp(p.death_growth * (age[who] - 25)) / 12
+    hazard = np.minimum(hazard * np.where(persons.ill_left[who] > 0, p.death_serious_factor, 1.0), 0.2)
+    dead = _leave(month, month.thinned(who, hazard / bound), may_empty=True)
     month.hit(Shock.DEATH, persons.household[dead])
+    return dead
 
 
-def _marry_out(month: Month) -> None:
+def _marry_out(month: Month) -> Ints:
     persons, age = month.state.persons, month.ages()
-    may = persons.present & ~persons.male & (persons.relation == CHILD) & (age >= 20) & (age <= 28) & ~persons.in_school
-    _leave(month, may & month.chance(month.parameters.life.marry_out_month, len(age)))
+    who = month.drawn(len(age), month.parameters.life.marry_out_month)
+    may = persons.present[who] & ~persons.male[who] & (persons.relation[who] == CHILD) & ~persons.in_school[who]
+    return _leave(month, who[may & (age[who] >= 20) & (age[who] <= 28)])
 
 
-def _succeed(month: Month) -> None:
+def _succeed(month: Month, gone: Ints) -> None:
     """Where the head is gone, the spouse or else the oldest grown-up under 70 heads the same household."""
     persons, age = month.state.persons, month.ages()
-    headless = month.per_household(persons.relation == HEAD) == 0
+    headless = np.zeros(month.state.n_households, dtype=bool)
+    headless[persons.household[gone[persons.relation[gone] == HEAD]]] = True
     if not headless.any():
         return
     candidates = np.flatnonzero(persons.present & headless[persons.household])
@@ -77,10 +85,12 @@ def _seen_from(new_head_was: Ints, relation: Ints) -> Ints:
 def _arrive(month: Month) -> None:
     """Newborns and wives of sons."""
     persons, p, age = month.state.persons, month.parameters.life, month.ages()
-    mother = persons.present & ~persons.male & (age >= 21) & (age <= 38) & ~persons.in_school
-    mothers = np.flatnonzero(mother & (persons.relation != PARENT) & month.chance(p.birth_month, len(age)))
-    son = persons.present & persons.male & (persons.relation == CHILD) & (age >= 22) & (age <= 30)
-    sons = np.flatnonzero(son & month.chance(p.marry_in_month, len(age)))
+    who = month.drawn(len(age), p.birth_month)
+    mother = persons.present[who] & ~persons.male[who] & ~persons.in_school[who] & (persons.relation[who] != PARENT)
+    mothers = who[mother & (age[who] >= 21) & (age[who] <= 38)]
+    who = month.drawn(len(age), p.marry_in_month)
+    son = persons.present[who] & persons.male[who] & (persons.relation[who] == CHILD)
+    sons = who[son & (age[who] >= 22) & (age[who] <= 30)]
     n_born, n_wives = len(mothers), len(sons)
     days = month.event_days(n_born + n_wives)
     relation = np.where(np.isin(persons.relation[mothers], (HEAD, SPOUSE)), CHILD, GRANDCHILD)
@@ -98,22 +108,34 @@ def _arrive(month: Month) -> None:
     arrived.education[grown] = draw_education(month.rng, np.full(n_wives, 25))
     arrived.work[grown] = Work.FARMING
     persons.append(arrived)
+    month.members_changed(arrived.household, 1)
 
 
 def _new_school_year(month: Month) -> None:
     persons, p, age = month.state.persons, month.parameters.member, month.ages()
     was = persons.in_school.copy()
     draw = month.rng.random(len(age))
-    able = persons.present & ~np.isin(persons.disability, (1, 2))
+    able = persons.present & ~severe(persons.disability)
     goes_on = np.select(
         [age < 6, age < 16, age == 16, age < 19, age == 19, age < 23],
         [False, True, draw < p.p_school_16_18, True, draw < p.p_school_19_22, True],
         default=False,
     )
-    persons.in_school[:] = able & goes_on & (was | (age < 16))
+    drops_out = _dropping_out(month)
+    persons.in_school[:] = able & goes_on & (was | (age < 16)) & ~drops_out
     done = np.select([age < 13, age < 16, age < 19, age < 23], [0, 1, 2, 3], 4)
     studied = was | persons.in_school
     persons.education[studied] = done[studied]
     left = was & ~persons.in_school & persons.present & (age >= 16)
     persons.work[left] = Work.UNEMPLOYED
     persons.months_out[left] = 0
+
+
+def _dropping_out(month: Month) -> Bools:
+    """Pupils of 13 to 15 who leave for a year, likelier from poor households; the next autumn they are brought back."""
+    persons, p = month.state.persons, month.parameters.school
+    out = np.zeros(len(persons.household), dtype=bool)
+    pupils = np.flatnonzero(persons.in_school & (month.ages() >= 13) & (month.ages() < 16))
+    poor = month.in_need()[persons.household[pupils]]
+    out[month.thinned(pupils, p.p_drop_out * np.where(poor, p.drop_out_poor_factor, 1.0))] = True
+    return out

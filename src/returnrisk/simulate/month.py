@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from returnrisk.simulate.state import (
     CountyState,
     Floats,
     Ints,
+    Item,
     Shock,
     Work,
     ages,
@@ -21,6 +23,53 @@ from returnrisk.simulate.state import (
     last_day,
     month_number,
 )
+
+HAZARDS = (
+    "drought",
+    "flood",
+    "hail",
+    "frost",
+    "animal_disease",
+    "earthquake",
+    "landslide",
+    "epidemic",
+    "fire",
+    "accident",
+    "other",
+)
+DROUGHT, FLOOD, HAIL, FROST, ANIMAL_DISEASE, _, LANDSLIDE, _, FIRE, ACCIDENT, OTHER_HAZARD = range(len(HAZARDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """What struck villages: kind of hazard, mask of the villages, damage as a share of crop or herd."""
+
+    hazard: int
+    hit: Bools
+    damage: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a hazard cost households this month: true CNY, what insurers pay, whether the house is damaged."""
+
+    household: Ints
+    hazard: Ints
+    day: Ints
+    cny: Floats
+    insured: Floats
+    cover: int
+    house: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Loans:
+    """Households whose micro-credit was granted, fell overdue or was paid back this month, and how much they had owed."""
+
+    granted: Ints
+    overdue: Ints
+    repaid: Ints
+    repaid_cny: Floats
 
 
 @dataclass(slots=True)
@@ -32,12 +81,37 @@ class Month:
     rng: np.random.Generator
     shocks: Bools
     relief: Floats
+    ledger: Floats
+    payout: Floats
+    ruined: Floats
+    strike_day: Ints
+    project_failed: Bools
+    strikes: list[Strike] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    loans: Loans | None = None
+    known_ages: Ints | None = None
+    known_capacity: Ints | None = None
+    known_members: Ints | None = None
+    known_seen_less: Bools | None = None
+    known_net_year: Floats | None = None
 
     @classmethod
     def of(cls, state: CountyState, rng: np.random.Generator, parameters: Parameters) -> Month:
         """The month that `state` is about to live through."""
         n = state.n_households
-        return cls(state=state, parameters=parameters, rng=rng, shocks=np.zeros((n, len(Shock)), dtype=bool), relief=np.zeros(n))
+        n_villages = len(state.villages.code)
+        return cls(
+            state=state,
+            parameters=parameters,
+            rng=rng,
+            shocks=np.zeros((len(Shock), n), dtype=bool).T,  # columns in one piece
+            relief=np.zeros(n),
+            ledger=np.zeros((len(Item), n)).T,
+            payout=np.zeros((n, 2)),
+            ruined=np.zeros(n),
+            strike_day=np.zeros(n_villages, dtype=np.int64),
+            project_failed=np.zeros(n_villages, dtype=bool),
+        )
 
     @property
     def calendar(self) -> int:
@@ -72,29 +146,81 @@ class Month:
 
     def ages(self) -> Ints:
         """Age of every person at the first day of the month."""
-        return ages(self.state.persons.born_day, self.state.month)
+        born, known = self.state.persons.born_day, self.known_ages
+        if known is None:
+            known = ages(born, self.state.month)
+        elif len(known) < len(born):  # somebody came
+            known = np.concatenate([known, ages(born[len(known) :], self.state.month)])
+        self.known_ages = known
+        return known
 
     def chance(self, probability: Floats | float, size: int | None = None) -> Bools:
         """Which of them happen, independently."""
         n = len(probability) if isinstance(probability, np.ndarray) else size
         return np.asarray(self.rng.random(n) < probability)
 
+    def drawn(self, size: int, bound: float) -> Ints:
+        """Places among `size`, in order, each picked with the same probability: costs what is picked, not what is there.
+
+        For rare events: draw with a bound on the hazard, then keep some with `thinned`, looking at those picked only.
+        """
+        if bound > 0.25:
+            return np.flatnonzero(self.rng.random(size) < bound)
+        expected = size * bound
+        if expected <= 0:
+            return np.empty(0, dtype=np.int64)
+        places = np.cumsum(self.rng.geometric(bound, int(expected + 6 * math.sqrt(expected) + 10))) - 1
+        while places[-1] < size:
+            places = np.concatenate([places, places[-1] + np.cumsum(self.rng.geometric(bound, 10))])
+        return np.asarray(places[: np.searchsorted(places, size)])
+
+    def thinned(self, who: Ints, probability: Floats | float) -> Ints:
+        """Those of `who` to whom it happens, independently."""
+        return who[self.rng.random(len(who)) < probability]
+
     def between(self, bounds: tuple[float, ...], n: int) -> Floats:
         """`n` uniform numbers between two bounds."""
         return self.rng.uniform(bounds[0], bounds[1], n)
 
     def per_household(self, weights: Floats | Bools) -> Floats:
-        """Sum over the present members of every household."""
+        """Sum over the present members of every household; of a mask, how many."""
         persons = self.state.persons
+        if weights.dtype == np.bool_:
+            return self.counted(np.flatnonzero(np.logical_and(weights, persons.present))).astype(np.float64)
         return np.bincount(persons.household, weights * persons.present, self.state.n_households).astype(np.float64)
 
+    def counted(self, persons: Ints) -> Ints:
+        """How many of these persons (indices) every household has."""
+        return np.bincount(self.state.persons.household[persons], minlength=self.state.n_households)
+
+    def alive(self) -> Bools:
+        """Households that still have a member."""
+        return self.members() > 0
+
     def members(self) -> Ints:
-        """Present members of every household."""
-        return self.per_household(np.ones(len(self.state.persons.household))).astype(np.int64)
+        """Present members of every household; kept, so `members_changed` must be told who comes and goes."""
+        if self.known_members is None:
+            self.known_members = self.counted(np.flatnonzero(self.state.persons.present))
+        return self.known_members
+
+    def members_changed(self, households: Ints, by: int) -> None:
+        """One member more or less in each of these households (repeated for more)."""
+        self.known_members = self.members() + by * np.bincount(households, minlength=self.state.n_households)
+
+    def net_year(self) -> Floats:
+        """Net income of the last twelve months, CNY; kept until the month itself is in it."""
+        if self.known_net_year is None:
+            self.known_net_year = self.state.households.net12.sum(axis=1)
+        return self.known_net_year
 
     def income_per_head(self) -> Floats:
         """Net income of the last twelve months a head, CNY."""
-        return np.asarray(self.state.households.net12.sum(axis=1) / self.members())
+        return self.net_year() / np.maximum(self.members(), 1)
+
+    def by_household(self, of_county: Floats) -> Floats:
+        """What whole counties share, as every household has it."""
+        villages = self.state.villages
+        return np.asarray(of_county[villages.county][self.state.households.village])
 
     def in_need(self) -> Bools:
         """Households so near the line that they look for more."""
@@ -126,8 +252,18 @@ def has_job(work: Ints) -> Bools:
 
 
 def labour_capacity(month: Month) -> Ints:
-    """0 none, 1 weak, 2 full for every person, from age, school, illness and disability."""
+    """0 none, 1 weak, 2 full for every person, from age, school, illness and disability.
+
+    Computed anew while `month.known_capacity` is None; `step` keeps it once school and health of the month are settled.
+    """
+    if month.known_capacity is not None:
+        return month.known_capacity
     persons, age = month.state.persons, month.ages()
-    none = (age < 16) | (age >= 76) | persons.in_school | (persons.ill_left > 0) | np.isin(persons.disability, (1, 2))
+    none = (age < 16) | (age >= 76) | persons.in_school | (persons.ill_left > 0) | severe(persons.disability)
     weak = (age >= 62) | (persons.disability > 0) | (persons.chronic & (age >= 50))
-    return np.select([none, weak], [0, 1], 2)
+    return np.where(none, 0, 2 - weak)
+
+
+def severe(disability: Ints) -> Bools:
+    """Grade 1 or 2."""
+    return np.asarray((disability == 1) | (disability == 2))

@@ -84,21 +84,23 @@ def lines(parameters: Parameters) -> pd.DataFrame:
 
 
 def truth_frame(records: Sequence[MonthRecords], final: CountyState) -> pd.DataFrame:
-    """What was true at every month end, by household."""
-    n, truths = final.n_households, [r.truth for r in records]
-    net12 = np.concatenate([t.net12 for t in truths])
-    members = np.concatenate([t.members for t in truths])
+    """What was true at every month end, by household that then had members."""
+    truths = [r.truth for r in records]
+    alive = [np.flatnonzero(t.members) for t in truths]
+    n = [len(a) for a in alive]
+    net12 = np.concatenate([t.net12[a] for t, a in zip(truths, alive, strict=True)])
+    members = np.concatenate([t.members[a] for t, a in zip(truths, alive, strict=True)])
     line = np.repeat([t.line for t in truths], n)
-    shocks = np.concatenate([t.shocks for t in truths])
+    shocks = np.concatenate([t.shocks[a] for t, a in zip(truths, alive, strict=True)])
     frame = pd.DataFrame(
         {
-            "household_id": names.household_numbers(n, county=COUNTY_CODE).take(np.tile(np.arange(n), len(records))),
+            "household_id": names.household_numbers(final.n_households, county=COUNTY_CODE).take(np.concatenate(alive)),
             "month_end": month_days(np.repeat([r.month for r in records], n), last_day),
             "net_12m_cny": net12,
             "n_members": members,
             "net_per_head_cny": net12 / members,
             "line_cny_year": line,
-            "monitored": np.concatenate([t.monitored for t in truths]),
+            "monitored": np.concatenate([t.monitored[a] for t, a in zip(truths, alive, strict=True)]),
         }
     )
     for shock in Shock:

@@ -38,7 +38,6 @@ class VillageParameters:
     sd_prosperity: float
     sd_harvest_hazard: float
     remote_prosperity: float
-    unseen_factor: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +296,6 @@ class MonitoringParameters:
     ex_poor_factor: float
     sudden_out_of_pocket: float
     quota_year: float
-    over_quota_factor: float
     stable_above: float
     stable_months: int
     p_exit_month: float

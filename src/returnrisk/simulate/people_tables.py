@@ -9,9 +9,10 @@ import pandas as pd
 
 from returnrisk.simulate import names
 from returnrisk.simulate.coding import NO_DAY, Naming, coded, days, joined
+from returnrisk.simulate.filing import steady
 from returnrisk.simulate.month import Month
 from returnrisk.simulate.records import MonthRecords, photograph
-from returnrisk.simulate.state import EDUCATIONS, EMPLOYMENT, GROUPS, HEALTHS, HOUSING, LABOURS, RELATIONS, SEXES
+from returnrisk.simulate.state import EDUCATIONS, EMPLOYMENT, GROUPS, HEALTHS, HOUSING, LABOURS, RELATIONS, SEXES, Ints
 
 
 def villages(naming: Naming, start: Month) -> pd.DataFrame:
@@ -35,37 +36,45 @@ def villages(naming: Naming, start: Month) -> pd.DataFrame:
 def households(naming: Naming, start: Month, records: Sequence[MonthRecords]) -> pd.DataFrame:
     """One row per household and change of house or water."""
     state, rows = naming.state.households, [r.household for r in records]
-    n = naming.state.n_households
-    who = joined(np.arange(n), rows, "subject")
-    values = joined(photograph(start).households, rows, "values")
+    here = np.flatnonzero(start.alive())
+    n, who = len(here), joined(here, rows, "subject")
+    values = joined(photograph(start).households[here], rows, "values")
+    card = _copied_from(start, who, state.village)
     return pd.DataFrame(
         {
             "household_id": naming.household.take(who),
-            "village_code": naming.state.villages.code[state.village[who]],
+            "village_code": naming.state.villages.code[values[:, 2]],
             "registered_type": coded(("general", "ex_poor"), state.ex_poor[who]),
             "registered_on": days(state.registered_day[who]),
             "resettled": state.resettled[who],
             "housing_grade": coded(HOUSING, values[:, 0]),
             "water_safe": values[:, 1].astype(bool),
             "flood_prone": state.flood_prone[who],
-            "rooms": state.rooms[who],
-            "land_mu": state.land_mu[who],
+            "rooms": state.rooms[card],
+            "land_mu": state.land_mu[card],
             "recorded_on": days(joined(np.full(n, start.first_day), rows, "recorded")),
         }
     )
+
+
+def _copied_from(start: Month, who: Ints, village: Ints) -> Ints:
+    """Whose land and rooms stand on each household's card: its own, or by copying those of its neighbour on the list (DOMAIN 7.4)."""
+    p, before = start.parameters.traps, np.maximum(who - 1, 0)
+    copied = (steady(who, 41) < p.p_card_copied) & (village[who] == village[before]) & p.sloppy_reporting
+    return np.where(copied, before, who)
 
 
 def roster(naming: Naming, start: Month, records: Sequence[MonthRecords]) -> pd.DataFrame:
     """One row per person and change of membership or relation."""
     persons, rows = start.state.persons, [r.roster for r in records]
     here = np.flatnonzero(persons.present)
-    first = np.column_stack([persons.relation[here], persons.joined_day[here], np.full(len(here), NO_DAY)])
+    first = np.column_stack([persons.relation[here], persons.joined_day[here], np.full(len(here), NO_DAY), persons.household[here]])
     who = joined(here, rows, "subject")
     values = joined(first, rows, "values")
     return pd.DataFrame(
         {
             "person_id": naming.person.take(who),
-            "household_id": naming.household.take(naming.state.persons.household[who]),
+            "household_id": naming.household.take(values[:, 3]),
             "relation": coded(RELATIONS, values[:, 0]),
             "joined_on": days(values[:, 1]),
             "left_on": days(values[:, 2]),
@@ -101,10 +110,10 @@ def members(naming: Naming, start: Month, records: Sequence[MonthRecords]) -> pd
 
 def identities(naming: Naming, start: Month, records: Sequence[MonthRecords]) -> pd.DataFrame:
     """One row per household and head: names that are nobody's."""
-    rows, n = [r.identity for r in records], naming.state.n_households
-    who = joined(np.arange(n), rows, "subject")
-    heads = joined(photograph(start).heads[:, None], rows, "values")[:, 0]
-    village = naming.state.households.village[who]
+    rows, before = [r.identity for r in records], photograph(start)
+    here = np.flatnonzero(start.alive())
+    n, who = len(here), joined(here, rows, "subject")
+    heads, village = joined(np.column_stack([before.heads, before.households[:, 2]])[here], rows, "values").T
     townships = [names.TOWNSHIPS[t] for t in naming.state.villages.township]
     places = [f"模拟县{township}{name}" for township, name in zip(townships, naming.village, strict=True)]
     return pd.DataFrame(

@@ -6,19 +6,23 @@ import datetime as dt
 
 import numpy as np
 
+from returnrisk.simulate.groups import differ
 from returnrisk.simulate.parameters import Parameters
+from returnrisk.simulate.projects import draw_dividends
 from returnrisk.simulate.state import (
     RELATIONS,
     Bools,
     CountyState,
     Floats,
     Households,
+    Insured,
     Ints,
     Measure,
     Persons,
     Programme,
     Villages,
     Work,
+    ages,
     first_day,
     month_number,
 )
@@ -35,11 +39,14 @@ def draw_population(rng: np.random.Generator, parameters: Parameters, *, n_house
     size = 1 + rng.choice(7, n_households, p=parameters.household.size_shares)
     households = _households(rng, parameters, villages, size)
     persons = _persons(rng, parameters, households, size, month)
-    county = parameters.work.market_sd * rng.standard_normal(), parameters.farm.price_sd * rng.standard_normal()
+    young = np.bincount(persons.household, ages(persons.born_day, month) < parameters.group.old_age, n_households)
+    differ(rng, parameters, households, old_alone=young == 0)
+    p = parameters
+    market = np.array([p.work.market_sd, p.farm.price_sd, p.price.crop_sd, p.price.cash_crop_sd]) * rng.standard_normal(4)
     return CountyState(
         month=month,
         n_claims=0,
-        market=np.array(county),
+        market=np.array([market]),
         identified=np.zeros(villages.township.max() + 1, dtype=np.int64),
         villages=villages,
         households=households,
@@ -57,6 +64,7 @@ def _villages(rng: np.random.Generator, parameters: Parameters, n_households: in
     remote = rng.random(n) < p.p_remote
     return Villages(
         code=COUNTY_CODE * 1_000_000 + (101 + township) * 1000 + 201 + number,
+        county=np.zeros(n, dtype=np.int64),
         township=township,
         poverty=poverty,
         key=poverty & (rng.random(n) < p.p_key_village / p.p_poverty_village),
@@ -68,6 +76,8 @@ def _villages(rng: np.random.Generator, parameters: Parameters, n_households: in
         crop_damage=np.zeros(n),
         flood_damage=np.zeros(n),
         herd_damage=np.zeros(n),
+        project=np.ones(n, dtype=np.int64),
+        dividend=draw_dividends(rng, parameters, n),
     )
 
 
@@ -111,6 +121,7 @@ def _households(rng: np.random.Generator, parameters: Parameters, villages: Vill
         paid_yearly=rng.random(n) < parameters.work.p_paid_yearly,
         owed=np.zeros(n),
         remittance=np.zeros(n, dtype=bool),
+        review_month=np.arange(n) % 12,
         subsidies=subsidies,
         net12=months,
         countable12=months.copy(),
@@ -129,6 +140,16 @@ def _households(rng: np.random.Generator, parameters: Parameters, villages: Vill
         support_recorded=measures - 1,
         recorded=none - 1,
         identity_recorded=none - 1,
+        insured=np.zeros((n, len(Insured)), dtype=bool),
+        paid_out=np.zeros((n, len(Insured))),
+        payout_due=np.zeros((n, 2)),
+        loan_cny=np.zeros(n),
+        loan_day=none - 1,
+        loan_due=none - 1,
+        overdue=np.zeros(n, dtype=bool),
+        link_recorded=none - 1,
+        insurance_recorded=none - 1,
+        loan_recorded=none - 1,
     )
 
 
@@ -213,6 +234,8 @@ def new_persons(
         joined_day=zero - 1,
         member_recorded=zero - 1,
         roster_recorded=zero - 1,
+        job_day=zero - 1,
+        job_recorded=zero - 1,
     )
 
 

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from returnrisk.simulate.clerks import file_all
+from returnrisk.simulate.credit import lend
 from returnrisk.simulate.earnings import earn
-from returnrisk.simulate.health import fall_ill
+from returnrisk.simulate.families import end_empty, rearrange
+from returnrisk.simulate.filing import Note
+from returnrisk.simulate.health import Claims, fall_ill
 from returnrisk.simulate.life import live
-from returnrisk.simulate.month import Month
+from returnrisk.simulate.losses import suffer
+from returnrisk.simulate.month import Month, labour_capacity
 from returnrisk.simulate.parameters import Parameters
 from returnrisk.simulate.programmes import entitle
+from returnrisk.simulate.projects import run_projects
 from returnrisk.simulate.records import MonthRecords, Photograph, deliveries, file_ledger, month_truth, photograph
 from returnrisk.simulate.state import SIGNS, CountyState, Floats, Item
-from returnrisk.simulate.watch import help_out, identify, note_shocks
+from returnrisk.simulate.watch import MonitoringRows, SupportRows, help_out, identify, note_shocks
 from returnrisk.simulate.weather import strike
 from returnrisk.simulate.work import change_jobs
 
@@ -51,22 +57,55 @@ def step(state: CountyState, rng: np.random.Generator, parameters: Parameters, *
     >>> records.ledger.items.shape[1], len(records.truth.members)
     (17, 200)
     """
-    month = Month.of(state, rng, parameters)
-    before = photograph(month)
-    strike(month)
-    live(month)
-    claims = fall_ill(month)
-    change_jobs(month)
-    entitle(month, deciding=deciding)
-    support = help_out(month) if deciding else None
-    income = earn(month)
-    _remember(month, income)
-    note_shocks(month)
-    monitoring = identify(month) if deciding else None
-    records = _on_file(month, before, income)
+    before = photograph(Month.of(state, rng, parameters))
+    month = rearrange(state, rng, parameters)
+    claims, support, monitoring = _live_through(month, deciding=deciding)
+    records = _on_file(month, before, claims, monitoring)
     records.claims, records.support, records.monitoring = claims, support, monitoring
     state.month += 1
     return records
+
+
+def advance(state: CountyState, rng: np.random.Generator, parameters: Parameters, *, deciding: bool = True) -> Month:
+    """`step` without anything put on file: the same month for the same generator, in two thirds of the time.
+
+    Only the days of the last row on file (`..._recorded` of the state) stay behind, so files cannot go on from such a state.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> from returnrisk.simulate import default_parameters, initial_state, month_rng
+    >>> state = initial_state(n_households=200, start=dt.date(2020, 1, 1), seed=1)
+    >>> other = state.copy()
+    >>> truth = step(state, month_rng(1, state.month), default_parameters()).truth
+    >>> month = advance(other, month_rng(1, other.month), default_parameters())
+    >>> bool((truth.net12 == month.net_year()).all())
+    True
+    """
+    month = rearrange(state, rng, parameters)
+    _live_through(month, deciding=deciding)
+    state.month += 1
+    return month
+
+
+def _live_through(month: Month, *, deciding: bool) -> tuple[Claims, SupportRows | None, MonitoringRows | None]:
+    """Everything that happens in the month, and what three offices note of it at once."""
+    strike(month)
+    suffer(month)
+    live(month)
+    end_empty(month)
+    claims = fall_ill(month)
+    month.known_capacity = labour_capacity(month)
+    change_jobs(month)
+    entitle(month, deciding=deciding)
+    run_projects(month)
+    support = help_out(month) if deciding else None
+    lend(month)
+    month.ledger = earn(month)
+    _remember(month, month.ledger)
+    note_shocks(month)
+    monitoring = identify(month) if deciding else None
+    return claims, support, monitoring
 
 
 def _remember(month: Month, income: Floats) -> None:
@@ -76,19 +115,23 @@ def _remember(month: Month, income: Floats) -> None:
     countable[_NOT_COUNTABLE] = 0.0
     households.net12[:, month.calendar] = income @ SIGNS
     households.countable12[:, month.calendar] = income @ countable
+    month.known_net_year = None
 
 
-def _on_file(month: Month, before: Photograph, income: Floats) -> MonthRecords:
+def _on_file(month: Month, before: Photograph, claims: Claims, monitoring: MonitoringRows | None) -> MonthRecords:
+    month.rng = month.rng.spawn(1)[0]  # what clerks draw changes nothing that happens: `advance` lives the same month
     after = photograph(month)
     never = month.chance(month.parameters.reporting.p_township_missing, len(month.state.identified))
-    return MonthRecords(
+    records = MonthRecords(
         month=month.state.month,
         roster=before.changed_roster(month, after),
         member=before.changed_members(month, after),
         household=before.changed_households(month, after),
         identity=before.changed_heads(month, after),
         subsidy=before.changed_subsidies(month, after),
-        ledger=file_ledger(month, income, never=never),
         delivery=deliveries(month, never=never),
+        ledger=file_ledger(month, month.ledger, never=never),
         truth=month_truth(month),
     )
+    records.sheets = file_all(Note(month=month, before=before, after=after, claims=claims, monitoring=monitoring))
+    return records

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from returnrisk.simulate.month import Month, has_job
-from returnrisk.simulate.state import Floats, Measure, Programme, Shock
+from returnrisk.simulate.groups import seen_factor
+from returnrisk.simulate.month import Month, has_job, severe
+from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Programme, Shock
 
 
 def entitle(month: Month, *, deciding: bool) -> None:
@@ -23,8 +24,7 @@ def _by_rule(month: Month) -> None:
     low_income = households.ex_poor | (households.subsidies[:, Programme.DIBAO] > 0) | households.monitored
     living = month.per_household(persons.disability > 0) * p.disability_living_month
     households.subsidies[:, Programme.DISABILITY_LIVING] = living * low_income
-    severe = np.isin(persons.disability, (1, 2))
-    households.subsidies[:, Programme.DISABILITY_CARE] = month.per_household(severe) * p.disability_care_month
+    households.subsidies[:, Programme.DISABILITY_CARE] = month.per_household(severe(persons.disability)) * p.disability_care_month
     households.subsidies[:, Programme.FARM_SUPPORT] = np.round(households.land_mu * p.farm_support_mu_year / 12, 2)
     if month.calendar == 10:  # settled once a year, paid in December
         migrants = month.per_household(has_job(persons.work) & persons.away)
@@ -39,41 +39,36 @@ def _ecology(month: Month) -> None:
     running = amount > 0
     ends = running & (draw < p.ecology_ends_month)
     cut = running & ~ends & (draw < p.ecology_ends_month + p.ecology_cut_month)
-    starts = ~running & (draw < p.ecology_starts_month * remote)
+    starts = ~running & (draw < p.ecology_starts_month * remote) & month.alive()
     amount[ends] = 0.0
     amount[cut] = np.round(amount[cut] * 0.6, 2)
     amount[starts] = round(p.ecology_year / 12, 2)
 
 
-def assessed_income(month: Month) -> Floats:
-    """Countable income a head and year as the office sees it: the truth times noise."""
+def assessed_income(month: Month, households: Ints, *, exact: Bools) -> Floats:
+    """Countable income a head and year of these households as the office sees it: the truth times noise, unless `exact`."""
     sd = month.parameters.dibao.sd_assessment
-    countable = month.state.households.countable12.sum(axis=1) / month.members()
-    return np.asarray(countable * np.exp(sd * month.rng.standard_normal(len(countable))))
+    countable = month.state.households.countable12[households].sum(axis=1) / np.maximum(month.members()[households], 1)
+    noise = sd * month.rng.standard_normal(len(countable))
+    return np.asarray(countable * np.exp(np.where(exact, 0.0, noise)))
 
 
 def _dibao(month: Month) -> None:
-    households, p, n = month.state.households, month.parameters.dibao, month.state.n_households
+    households, p = month.state.households, month.parameters.dibao
     amount = households.subsidies[:, Programme.DIBAO]
     line = p.line_share * month.line
-    assessed = assessed_income(month)
-    seen = np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
     net = (households.support_left[:, Measure.SAFETY_NET] > 0) & households.support_delivered[:, Measure.SAFETY_NET]
-    applies = month.chance(np.where(net, month.parameters.support.safety_net_applies, p.applies_month * seen))
-    review = (amount > 0) & (np.arange(n) % 12 == month.calendar)
-    draw = month.rng.random(n)
-    above = assessed > p.exit_above * line
-    lost = review & ((above & (draw < p.p_exit)) | (~above & (draw < p.p_wrong_exit)))
-    granted = (amount == 0) & applies & (assessed < line)
-    renewed = (review & ~lost) | granted
+    applies = month.chance(np.where(net, month.parameters.support.safety_net_applies, p.applies_month * seen_factor(month)))
+    applies &= month.alive()
+    has = amount > 0
+    who = np.flatnonzero(np.where(has, households.review_month == month.calendar, applies))
+    review, errs = has[who], month.parameters.traps.dibao_errors
+    assessed = assessed_income(month, who, exact=review & (not errs))
+    p_lost = np.where(assessed > p.exit_above * line, p.p_exit, p.p_wrong_exit if errs else 0.0)
+    lost = review & month.chance(p_lost)
+    renewed = np.where(review, ~lost, assessed < line)
     low, high = p.amount_shares
-    due = np.clip(line - assessed, low * line, high * line) * month.members() / 12
-    amount[renewed] = np.round(due[renewed] / 10) * 10
-    amount[lost] = 0.0
-    month.hit(Shock.DIBAO_LOST, lost)
-
-
-def noticed_less(month: Month) -> np.ndarray:
-    """Households in remote or minority villages."""
-    villages = month.state.villages
-    return np.asarray((villages.remote | villages.minority)[month.state.households.village])
+    due = np.clip(line - assessed, low * line, high * line) * month.members()[who] / 12
+    amount[who[renewed]] = np.round(due[renewed] / 10) * 10
+    amount[who[lost]] = 0.0
+    month.hit(Shock.DIBAO_LOST, who[lost])

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-STATE_SCHEMA = 1
+STATE_SCHEMA = 3
 """Raised when a field of the state changes; an older file is refused."""
 
 
@@ -87,6 +87,25 @@ class Measure(IntEnum):
     SKILLS = 9
 
 
+class Market(IntEnum):
+    """Columns of a county's markets."""
+
+    LABOUR = 0
+    LIVESTOCK = 1
+    CROPS = 2
+    CASH_CROP = 3
+
+
+class Insured(IntEnum):
+    """Columns of the insurance matrices, in the contract's order."""
+
+    GUARD = 0
+    CROP = 1
+    LIVESTOCK = 2
+    ACCIDENT = 3
+    HOUSE = 4
+
+
 class Shock(IntEnum):
     """What hit a household; the numbers index the truth frame's columns."""
 
@@ -102,6 +121,7 @@ class Shock(IntEnum):
     HARVEST = 9
     LAID_OFF_TOGETHER = 10
     WAGE_DEFAULT = 11
+    CALAMITY = 12
 
 
 COSTS = np.array([Item.CROPS_COST, Item.LIVESTOCK_COST, Item.BUSINESS_COST])
@@ -141,11 +161,27 @@ class Arrays:
 
     def copy(self) -> Self:
         """An independent copy."""
-        return type(self)(**{name: array.copy() for name, array in self.items()})
+        return type(self)(**{name: array.copy(order="K") for name, array in self.items()})
 
     def items(self) -> list[tuple[str, NDArray[Any]]]:
         """Field names and arrays."""
         return [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)]
+
+    def append(self, more: Self) -> None:
+        """Add entries at the end; indices of the others, types and memory layout stay. Room is left for the next ones."""
+        for name, array in more.items():
+            mine = getattr(self, name)
+            n, grown, room = len(mine), len(mine) + len(array), mine.base
+            begins = isinstance(room, np.ndarray) and room.ctypes.data == mine.ctypes.data and room.strides == mine.strides
+            if not (begins and len(room) >= grown):
+                room = np.empty_like(mine, shape=(grown + n // 20, *mine.shape[1:]))
+                room[:n] = mine
+            room[n:grown] = array
+            setattr(self, name, room[:grown])
+
+    def take(self, places: Ints) -> Self:
+        """The entries at these places, in arrays of their own."""
+        return type(self)(**{name: array[places] for name, array in self.items()})
 
 
 @dataclass(slots=True)
@@ -153,6 +189,7 @@ class Villages(Arrays):
     """One entry per village."""
 
     code: Ints
+    county: Ints
     township: Ints
     poverty: Bools
     key: Bools
@@ -164,6 +201,8 @@ class Villages(Arrays):
     crop_damage: Floats
     flood_damage: Floats
     herd_damage: Floats
+    project: Ints  # serial number of the village's industry project
+    dividend: Floats  # what it promises a linked household a year, CNY
 
 
 @dataclass(slots=True)
@@ -191,6 +230,7 @@ class Households(Arrays):
     paid_yearly: Bools  # migrants whose employer settles before Spring Festival
     owed: Floats  # wages not yet settled, CNY
     remittance: Bools
+    review_month: Ints  # calendar month in which 低保 is looked at again
     subsidies: Floats  # CNY a month by Programme
     net12: Floats  # net income of the last twelve months, one column per calendar month
     countable12: Floats  # the same without dibao, pension and disability subsidies
@@ -209,6 +249,16 @@ class Households(Arrays):
     support_recorded: Ints
     recorded: Ints
     identity_recorded: Ints
+    insured: Bools  # this year, by Insured
+    paid_out: Floats  # this year, CNY by Insured
+    payout_due: Floats  # CNY for crops and livestock that come next month
+    loan_cny: Floats  # micro-credit not yet paid back
+    loan_day: Ints
+    loan_due: Ints
+    overdue: Bools
+    link_recorded: Ints  # days of the last rows on file
+    insurance_recorded: Ints
+    loan_recorded: Ints
 
 
 @dataclass(slots=True)
@@ -235,19 +285,18 @@ class Persons(Arrays):
     joined_day: Ints  # -1: there from the start
     member_recorded: Ints  # day of the last row on file
     roster_recorded: Ints
-
-    def append(self, more: Persons) -> None:
-        """Add persons at the end; indices of the others stay."""
-        for name, array in more.items():
-            setattr(self, name, np.concatenate([getattr(self, name), array]))
+    job_day: Ints  # first day of the job as the labour office has it; -1: not on file
+    job_recorded: Ints
 
 
 @dataclass(slots=True)
 class CountyState:
     """The county at the end of month `month - 1`: `month` is the next one to be simulated.
 
-    `market` holds the labour market's and the livestock price's deviation (log points); `identified` the new monitored households
-    of the calendar year by township; `n_claims` numbers claims.
+    `market` holds the deviations of the labour market and of prices (log points, by `Market`), one row per county; `identified` the new
+    monitored households of the calendar year by township; `n_claims` numbers claims. Usually there is one county; `futures.tiled` lays
+    many side by side that share nothing, so what a whole county shares is drawn `n_counties` times and looked up by
+    `villages.county`.
     """
 
     month: int
@@ -272,8 +321,13 @@ class CountyState:
 
     @property
     def n_households(self) -> int:
-        """Number of households (constant)."""
+        """Number of households that ever were; those that ended have no member."""
         return len(self.households.village)
+
+    @property
+    def n_counties(self) -> int:
+        """Number of counties side by side."""
+        return len(self.market)
 
     def save(self, path: Path) -> None:
         """Write the state as one npz file of plain arrays (no pickle); an existing file is replaced in one step."""
@@ -356,7 +410,7 @@ def as_date(day: int) -> dt.date:
 
 def ages(born_day: Ints, month: int) -> Ints:
     """Completed years at the first day of a month."""
-    return ((first_day(month) - born_day) // 365.2425).astype(np.int64)
+    return np.floor((first_day(month) - born_day) / 365.2425).astype(np.int64)
 
 
 def uniform_days(rng: np.random.Generator, bounds: tuple[int, ...], size: int) -> Ints:

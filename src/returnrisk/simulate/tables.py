@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,9 @@ import pandas as pd
 from returnrisk.contracts import Contract, load_contracts
 from returnrisk.errors import ContractError
 from returnrisk.simulate import money_tables, office_tables, people_tables
+from returnrisk.simulate.clerks import further_frames
 from returnrisk.simulate.coding import Naming
+from returnrisk.simulate.filing import Sheet
 from returnrisk.simulate.month import Month
 from returnrisk.simulate.parameters import Parameters
 from returnrisk.simulate.records import MonthRecords
@@ -18,7 +20,13 @@ from returnrisk.simulate.state import CountyState
 
 
 def canonical_tables(
-    records: Sequence[MonthRecords], ledger: pd.DataFrame, *, baseline: CountyState, final: CountyState, parameters: Parameters
+    records: Sequence[MonthRecords],
+    ledger: pd.DataFrame,
+    *,
+    opening: Mapping[str, Sheet],
+    baseline: CountyState,
+    final: CountyState,
+    parameters: Parameters,
 ) -> dict[str, pd.DataFrame]:
     """Every contract's table; ContractError if a contract requires what the process does not make."""
     naming = Naming(final)
@@ -36,6 +44,7 @@ def canonical_tables(
         "monitoring": office_tables.monitoring(naming, start, records),
         "delivery": office_tables.deliveries(naming, records),
         "line": office_tables.lines(parameters),
+        **further_frames(naming, opening, [r.sheets for r in records]),
     }
     return {name: _in_order(frames[name], load_contracts()[name]) for name in sorted(frames)}
 

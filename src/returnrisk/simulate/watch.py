@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from returnrisk.simulate.groups import seen_factor
 from returnrisk.simulate.month import Month, labour_capacity
-from returnrisk.simulate.programmes import noticed_less
+from returnrisk.simulate.quota import within_quota
 from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Shock, Work
 
 UNSTABLE, MARGINAL, SUDDEN = range(3)
-RISK_OF_SHOCK = np.array([0, 1, 4, 3, 5, 6, 6, 6, 5, 3, 4, 4])
+RISK_OF_SHOCK = np.array([0, 1, 4, 3, 5, 6, 6, 6, 5, 3, 4, 4, 3])
 """Risk type (illness, disability, schooling, disaster, job_loss, industry, other) that each `Shock` is filed under."""
 
 
@@ -55,11 +56,11 @@ def recently_hit(month: Month) -> Bools:
 
 def identify(month: Month) -> MonitoringRows:
     """New monitored households of the month, and those whose risk is closed."""
+    if month.calendar == 0:
+        month.state.identified[:] = 0
     new = _identified(month)
     closed = _closed(month)
     households = month.state.households
-    if month.calendar == 0:
-        month.state.identified[:] = 0
     month.state.identified += np.bincount(
         month.state.villages.township[households.village[new]], minlength=len(month.state.identified)
     )
@@ -96,63 +97,80 @@ def _identified(month: Month) -> Ints:
         [p.p_below_line_month, p.p_near_and_shock_month, p.p_sudden_month],
         p.p_other_month,
     )
-    chance = chance * np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
+    chance = chance * seen_factor(month)
     chance = chance * np.where(households.ex_poor, p.ex_poor_factor, 1.0)
-    township = month.state.villages.township[households.village]
-    quota = p.quota_year * np.bincount(township, minlength=len(month.state.identified))
-    over = (month.state.identified >= quota)[township] & (month.calendar > 0)
-    return np.flatnonzero(~households.monitored & month.chance(chance * np.where(over, p.over_quota_factor, 1.0)))
+    may = ~households.monitored & month.alive()
+    found = np.flatnonzero(may & month.chance(chance))
+    return within_quota(month, found, np.flatnonzero(may)) if month.parameters.traps.quota_binding else found
 
 
 def _closed(month: Month) -> Ints:
     """Stable above the line for long enough, and never a household without labour."""
     households, p = month.state.households, month.parameters.monitoring
-    labour = month.per_household(labour_capacity(month) > 0) > 0
+    stays = households.monitored & month.alive()
     long = month.first_day - households.monitored_day > 30 * p.stable_months
     stable = month.income_per_head() >= p.stable_above * month.line
-    may = households.monitored & labour & long & stable & ~recently_hit(month)
-    return np.flatnonzero(may & month.chance(p.p_exit_month, len(may)))
+    closing = month.thinned(np.flatnonzero(stays & long & stable & ~recently_hit(month)), p.p_exit_month)
+    ended = np.flatnonzero(households.monitored & ~month.alive())
+    return np.concatenate([closing[_labour_of(month, closing)], ended])
+
+
+def _labour_of(month: Month, households: Ints) -> Bools:
+    """Which of these households have somebody who can work."""
+    looked_at, persons = np.zeros(month.state.n_households, dtype=bool), month.state.persons
+    looked_at[households] = True
+    members = np.flatnonzero(looked_at[persons.household] & persons.present)
+    return month.counted(members[labour_capacity(month)[members] > 0])[households] > 0
 
 
 def help_out(month: Month) -> SupportRows:
     """End, deliver and start measures; what is delivered works from this month on."""
-    households = month.state.households
-    ended = _end(month)
-    late = (households.support_left > 0) & ~households.support_delivered
-    late &= month.rng.random(late.shape) < month.parameters.support.p_delivered_later_month
-    households.support_delivered |= late
-    started = _start(month, ended) if month.parameters.support.targeted else np.zeros_like(late)
-    event = ended | late | started
-    household, measure = np.nonzero(event)
-    days = month.event_days(len(household))
-    households.support_day[started] = days[started[household, measure]]
-    recorded = month.recorded(days, np.where(started, -1, households.support_recorded)[household, measure])
+    households, width = month.state.households, len(Measure)
+    running, ended = _end(month)
+    waiting = running[~households.support_delivered[np.divmod(running, width)]]
+    late = month.thinned(waiting, month.parameters.support.p_delivered_later_month)
+    households.support_delivered[np.divmod(late, width)] = True
+    started = _start(month, ended) if month.parameters.support.targeted else late[:0]
+    event = np.sort(
+        np.concatenate([ended, late, started])
+    )  # a place in the matrix of households and measures has one event at most
+    days = month.event_days(len(event))
+    new, over = np.isin(event, started), np.isin(event, ended)
+    household, measure = np.divmod(event, width)
+    households.support_day[household[new], measure[new]] = days[new]
+    recorded = month.recorded(days, np.where(new, -1, households.support_recorded[household, measure]))
     households.support_recorded[household, measure] = recorded
     return SupportRows(
         household=household,
         measure=measure,
         started=households.support_day[household, measure],
         delivered=households.support_delivered[household, measure],
-        ended=np.where(ended[household, measure], days, -1),
+        ended=np.where(over, days, -1),
         recorded=recorded,
     )
 
 
-def _end(month: Month) -> Bools:
-    households, persons = month.state.households, month.state.persons
-    running = households.support_left > 0
-    households.support_left -= running
-    fails = running[:, Measure.INDUSTRY] & month.chance(month.parameters.support.industry_fails_month, len(running))
+def _end(month: Month) -> tuple[Ints, Ints]:
+    """Measures still running and those that end now, as places in the matrix of households and measures."""
+    households, persons, width = month.state.households, month.state.persons, len(Measure)
+    running = np.flatnonzero(households.support_left > 0)
+    household, measure = np.divmod(running, width)
+    households.support_left[household, measure] -= 1
+    linked = household[measure == Measure.INDUSTRY]
+    fails = linked[month.project_failed[households.village[linked]]]
     households.support_left[fails, Measure.INDUSTRY] = 0
     month.hit(Shock.BUSINESS_FAILED, fails)
-    ended = running & (households.support_left == 0)
-    posts = ended[:, Measure.PUBLIC_POST]
-    persons.work[(persons.work == Work.POST) & posts[persons.household]] = Work.FARMING
-    return np.asarray(ended)
+    households.support_left[~month.alive()] = 0
+    over = households.support_left[household, measure] == 0
+    without_post = np.zeros(month.state.n_households, dtype=bool)
+    without_post[household[over & (measure == Measure.PUBLIC_POST)]] = True
+    posted = np.flatnonzero(persons.work == Work.POST)
+    persons.work[posted[without_post[persons.household[posted]]]] = Work.FARMING
+    return running[~over], running[over]
 
 
-def _start(month: Month, ended: Bools) -> Bools:
-    """Who gets which new measure: the more a household looks at risk, the likelier."""
+def _start(month: Month, ended: Ints) -> Ints:
+    """Who gets which new measure (places in the matrix): the more a household looks at risk, the likelier."""
     households, p = month.state.households, month.parameters.support
     low = month.income_per_head() < month.parameters.monitoring.near_line * month.line
     chance = np.select(
@@ -160,36 +178,40 @@ def _start(month: Month, ended: Bools) -> Bools:
         [p.p_monitored_month, p.p_shock_month, p.p_low_ex_poor_month, p.p_low_general_month, p.p_ex_poor_month],
         0.0,
     )
-    seen = np.where(noticed_less(month), month.parameters.village.unseen_factor, 1.0)
-    offered = month.chance(chance * seen)
-    weights = _fitting(month) * ((households.support_left == 0) & ~ended)
+    offered = np.flatnonzero(month.chance(chance * seen_factor(month)) & month.alive())
+    free = households.support_left[offered] == 0
+    row, just_ended = np.searchsorted(offered, ended // len(Measure)), np.isin(ended // len(Measure), offered)
+    free[row[just_ended], (ended % len(Measure))[just_ended]] = False
+    weights = _fitting(month, offered) * free
     total = weights.sum(axis=1)
     draw = month.rng.random(len(total)) * total
-    picked = (np.cumsum(weights, axis=1) <= draw[:, None]).sum(axis=1)
-    chosen = np.flatnonzero(offered & (total > 0))
-    started = np.zeros(weights.shape, dtype=bool)
-    started[chosen, np.minimum(picked[chosen], weights.shape[1] - 1)] = True
-    households.support_left[started] = np.broadcast_to(np.array(p.months), weights.shape)[started]
-    households.support_delivered[started] = month.chance(p.p_delivered, int(started.sum()))
-    _take_posts(month, started[:, Measure.PUBLIC_POST])
-    relief = started[:, Measure.TEMPORARY_RELIEF]
-    month.relief += relief * p.relief_head * month.members() * month.price
-    households.support_delivered[relief, Measure.TEMPORARY_RELIEF] = True
-    households.housing[started[:, Measure.HOUSING]] = 1
-    return started
+    picked = np.minimum((np.cumsum(weights, axis=1) <= draw[:, None]).sum(axis=1), len(Measure) - 1)
+    household, measure = offered[total > 0], picked[total > 0]
+    households.support_left[household, measure] = np.array(p.months)[measure]
+    relief, relieved = measure == Measure.TEMPORARY_RELIEF, household[measure == Measure.TEMPORARY_RELIEF]
+    households.support_delivered[household, measure] = month.chance(p.p_delivered, len(household)) | relief
+    _take_posts(month, household[measure == Measure.PUBLIC_POST])
+    month.relief[relieved] += p.relief_head * month.members()[relieved] * month.price
+    households.housing[household[measure == Measure.HOUSING]] = 1
+    return np.asarray(household * len(Measure) + measure)
 
 
-def _fitting(month: Month) -> Floats:
-    """Weight of each measure for each household: jobs where somebody can work, a safety net where nobody can."""
-    persons, households, capacity = month.state.persons, month.state.households, labour_capacity(month)
-    at_home = persons.present & ~persons.away & (month.ages() < 68)
-    idle = month.per_household((persons.work == Work.UNEMPLOYED) & at_home) > 0
-    hands = month.per_household((persons.work == Work.FARMING) & (capacity > 0) & at_home) > 0
-    labour = month.per_household(capacity > 0) > 0
-    ill = month.per_household(persons.ill_left > 0) > 0
-    student = month.per_household(persons.in_school) > 0
-    low = month.income_per_head() < month.line
-    weights = np.zeros((len(idle), len(Measure)))
+def _fitting(month: Month, offered: Ints) -> Floats:
+    """Weight of each measure for each household offered one: jobs where somebody can work, a safety net where nobody can."""
+    persons, households, n = month.state.persons, month.state.households, month.state.n_households
+    place = np.full(n, -1)
+    place[offered] = np.arange(len(offered))
+    who = np.flatnonzero((place >= 0)[persons.household] & persons.present)
+    row, work, able = place[persons.household[who]], persons.work[who], labour_capacity(month)[who] > 0
+    at_home = ~persons.away[who] & (month.ages()[who] < 68)
+
+    def anybody(mask: Bools) -> Bools:
+        return np.bincount(row[mask], minlength=len(offered)) > 0
+
+    idle, hands = anybody((work == Work.UNEMPLOYED) & at_home), anybody((work == Work.FARMING) & able & at_home)
+    labour, ill, student = anybody(able), anybody(persons.ill_left[who] > 0), anybody(persons.in_school[who])
+    low = (month.income_per_head() < month.line)[offered]
+    weights = np.zeros((len(offered), len(Measure)))
     weights[:, Measure.INDUSTRY] = 2.0 * hands
     weights[:, Measure.JOB] = 3.0 * idle + 0.5 * hands
     weights[:, Measure.PUBLIC_POST] = 2.0 * hands
@@ -197,17 +219,19 @@ def _fitting(month: Month) -> Floats:
     weights[:, Measure.MEDICAL_AID] = 2.0 * ill
     weights[:, Measure.TEMPORARY_RELIEF] = 0.3 + 1.0 * ill + 0.7 * low
     weights[:, Measure.SCHOOL_AID] = 0.6 * student
-    weights[:, Measure.HOUSING] = 2.0 * (households.housing >= 2)
+    weights[:, Measure.HOUSING] = 2.0 * (households.housing[offered] >= 2)
     weights[:, Measure.SAFETY_NET] = 2.0 * ~labour + 0.8 * low
     weights[:, Measure.SKILLS] = 0.6 * labour
     return weights
 
 
-def _take_posts(month: Month, households: Bools) -> None:
+def _take_posts(month: Month, households: Ints) -> None:
     """The youngest able farming member takes the public post."""
     persons = month.state.persons
-    may = persons.present & ~persons.away & (persons.work == Work.FARMING) & (labour_capacity(month) > 0) & (month.ages() < 68)
-    candidates = np.flatnonzero(may & households[persons.household])
+    offered = np.zeros(month.state.n_households, dtype=bool)
+    offered[households] = True
+    who = np.flatnonzero(persons.present & (persons.work == Work.FARMING) & offered[persons.household])
+    candidates = who[~persons.away[who] & (labour_capacity(month)[who] > 0) & (month.ages()[who] < 68)]
     order = candidates[np.lexsort((candidates, -persons.born_day[candidates], persons.household[candidates]))]
     _, first = np.unique(persons.household[order], return_index=True)
     persons.work[order[first]] = Work.POST

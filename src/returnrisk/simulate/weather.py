@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from returnrisk.simulate.month import Month
+from returnrisk.simulate.month import ANIMAL_DISEASE, DROUGHT, FLOOD, Month, Strike
 from returnrisk.simulate.state import Shock
 
 
@@ -20,9 +20,10 @@ def strike(month: Month) -> None:
 
 
 def _markets(month: Month) -> None:
-    persistence = np.array([month.parameters.work.market_persistence, month.parameters.farm.price_persistence])
-    sd = np.array([month.parameters.work.market_sd, month.parameters.farm.price_sd])
-    innovation = sd * np.sqrt(1 - persistence**2) * month.rng.standard_normal(2)
+    work, farm, prices = month.parameters.work, month.parameters.farm, month.parameters.price
+    persistence = np.array([work.market_persistence, *[farm.price_persistence] * 3])
+    sd = np.array([work.market_sd, farm.price_sd, prices.crop_sd, prices.cash_crop_sd])  # by Market
+    innovation = sd * np.sqrt(1 - persistence**2) * month.rng.standard_normal(month.state.market.shape)
     month.state.market[:] = persistence * month.state.market + innovation
 
 
@@ -39,21 +40,24 @@ def _recover(month: Month) -> None:
 def _drought(month: Month) -> None:
     villages, p = month.state.villages, month.parameters.weather
     n, n_townships = len(villages.code), len(month.state.identified)
-    draw, townships = month.rng.random(), month.chance(p.p_township_hit, n_townships)
-    hit = townships[villages.township] & month.chance(p.p_village_hit, n)
-    damage = month.between(p.drought_damage, n)
-    if 4 <= month.calendar <= 7 and draw < p.p_drought_month:
+    if 4 <= month.calendar <= 7:
+        county = month.chance(p.p_drought_month, month.state.n_counties)[villages.county]
+        township = month.chance(p.p_township_hit, n_townships)[villages.township]
+        hit = county & township & month.chance(p.p_village_hit, n)
+        damage = month.between(p.drought_damage, n)
         villages.crop_damage[hit] = np.maximum(villages.crop_damage[hit], damage[hit])
+        month.strikes.append(Strike(DROUGHT, hit, damage))
         month.hit(Shock.WEATHER, hit[month.state.households.village])
 
 
 def _flood(month: Month) -> None:
     villages, p = month.state.villages, month.parameters.weather
     n = len(villages.code)
-    hit = month.chance(p.p_flood_month, n)
-    damage = month.between(p.flood_damage, n)
     if 5 <= month.calendar <= 8:
+        hit = month.chance(p.p_flood_month, n)
+        damage = month.between(p.flood_damage, n)
         villages.flood_damage[hit] = np.maximum(villages.flood_damage[hit], damage[hit])
+        month.strikes.append(Strike(FLOOD, hit, damage))
         month.hit(Shock.WEATHER, hit[month.state.households.village])
 
 
@@ -63,17 +67,19 @@ def _disease(month: Month) -> None:
     hit = month.chance(p.p_animal_disease_month, n)
     damage = month.between(p.disease_damage, n)
     villages.herd_damage[hit] = np.maximum(villages.herd_damage[hit], damage[hit])
+    month.strikes.append(Strike(ANIMAL_DISEASE, hit, damage))
     month.hit(Shock.HERD, hit[households.village] & households.herd)
 
 
 def _harvest_failure(month: Month) -> None:
     """A household's own bad luck, likelier for growers and in some villages year after year."""
     villages, households, p = month.state.villages, month.state.households, month.parameters.farm
-    n = month.state.n_households
-    hazard = np.where(households.grower, p.failure_month, p.failure_month_other) * villages.hazard[households.village]
-    failed = month.chance(np.minimum(hazard, 0.5))
-    kept = 1 - month.between(p.failure_damage, n)
+    if month.calendar not in (8, 9, 0):
+        return
+    kept = 1 - month.between(p.failure_damage, month.state.n_households)
     if month.calendar in (8, 9):  # at the harvest itself
+        hazard = np.where(households.grower, p.failure_month, p.failure_month_other) * villages.hazard[households.village]
+        failed = month.chance(np.minimum(hazard, 0.5))
         households.harvest_kept[failed] = np.minimum(households.harvest_kept[failed], kept[failed])
         month.hit(Shock.HARVEST, failed)
     if month.calendar == 0:  # at the sale itself
