@@ -13,7 +13,7 @@ _f = partial(
     Feature,
     family="schooling",
     record="schooling",
-    verify_zh="核对子女就学：是否在校、费用多少、教育资助和助学贷款是否到位",
+    verify_zh="核对孩子就学：是否在校、费用多少、教育资助和助学贷款是否到位",
     verify_en="Check the children's schooling: attending, what it costs, and whether aid and student loans have come",
 )
 FEATURES = (
