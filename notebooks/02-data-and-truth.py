@@ -61,8 +61,7 @@ ingested.report.frame()
 # 种下的脏与它的去向 · What was planted, and what is to become of it.
 
 # %%
-planted = key.frame()
-planted.groupby(["kind", "code", "outcome"]).size().rename("planted").reset_index()
+key.frame()
 
 # %% [markdown]
 # 等着部门更正的行：为什么 · Rows that wait for their office, and why. 不含任何单元格内容 · no cell's content is shown.
