@@ -68,47 +68,53 @@ def _records(stream: bytes, start: int) -> Iterator[tuple[int, bytes]]:
 
 def _workbook_stream(content: bytes) -> bytes | None:
     """The stream called Workbook (or Book) out of a compound file."""
-    if not content.startswith(_SIGNATURE):
-        return None
-    shift, mini_shift = struct.unpack_from("<HH", content, 30)
+    shift, mini_shift = struct.unpack_from("<HH", content, 30) if content.startswith(_SIGNATURE) else (0, 0)
     if shift not in (9, 12) or mini_shift != 6:
         return None
-    n_fat, first_directory = struct.unpack_from("<II", content, 44)
-    cutoff, first_mini_fat = struct.unpack_from("<II", content, 56)
-    size = 1 << shift
-
-    def sector(n: int) -> bytes:
-        return content[(n + 1) * size : (n + 2) * size]
-
-    def numbers(data: bytes) -> list[int]:
-        return list(struct.unpack(f"<{len(data) // 4}I", data))
-
-    fat_sectors = numbers(content[76:512])
-    follow = struct.unpack_from("<I", content, 68)[0]
-    while len(fat_sectors) < n_fat and follow < _LAST:
-        *more, follow = numbers(sector(follow))
-        fat_sectors += more
-    fat = [n for s in fat_sectors[:n_fat] for n in numbers(sector(s))]
-
-    def chain(first: int, table: list[int]) -> list[int]:
-        found: list[int] = []
-        while first < _LAST and len(found) <= len(table):
-            found.append(first)
-            first = table[first]
-        return found
-
-    directory = b"".join(sector(s) for s in chain(first_directory, fat))
+    file = _Sectors(content, 1 << shift)
+    directory = file.chained(struct.unpack_from("<I", content, 48)[0])
     entries = [directory[i : i + 128] for i in range(0, len(directory), 128)]
-    root = entries[0]
+    cutoff, first_mini_fat = struct.unpack_from("<II", content, 56)
     for entry in entries:
         name = entry[: max(0, struct.unpack_from("<H", entry, 64)[0] - 2)].decode("utf-16-le")
-        if name not in _NAMES:
-            continue
-        first, length = struct.unpack_from("<I", entry, 116)[0], struct.unpack_from("<I", entry, 120)[0]
-        if length >= cutoff:
-            return b"".join(sector(s) for s in chain(first, fat))[:length]
-        small = b"".join(sector(s) for s in chain(struct.unpack_from("<I", root, 116)[0], fat))
-        mini_fat = numbers(b"".join(sector(s) for s in chain(first_mini_fat, fat)))
-        mini = 1 << mini_shift
-        return b"".join(small[s * mini : (s + 1) * mini] for s in chain(first, mini_fat))[:length]
+        if name in _NAMES:
+            first, length = struct.unpack_from("<II", entry, 116)
+            if length >= cutoff:
+                return file.chained(first)[:length]
+            small = file.chained(struct.unpack_from("<I", entries[0], 116)[0])  # small streams lie together in the root's
+            parts = _chain(first, _numbers(file.chained(first_mini_fat)))
+            return b"".join(small[n << mini_shift : (n + 1) << mini_shift] for n in parts)[:length]
     return None
+
+
+class _Sectors:
+    """The sectors of a compound file, and which follows which."""
+
+    def __init__(self, content: bytes, size: int) -> None:
+        self._content, self._size = content, size
+        n_fat = struct.unpack_from("<I", content, 44)[0]
+        fat = _numbers(content[76:512])
+        follow = struct.unpack_from("<I", content, 68)[0]
+        while len(fat) < n_fat and follow < _LAST:
+            *more, follow = _numbers(self._sector(follow))
+            fat += more
+        self._next = [n for sector in fat[:n_fat] for n in _numbers(self._sector(sector))]
+
+    def _sector(self, n: int) -> bytes:
+        return self._content[(n + 1) * self._size : (n + 2) * self._size]
+
+    def chained(self, first: int) -> bytes:
+        return b"".join(self._sector(n) for n in _chain(first, self._next))
+
+
+def _numbers(data: bytes) -> list[int]:
+    return list(struct.unpack(f"<{len(data) // 4}I", data))
+
+
+def _chain(first: int, follow: list[int]) -> list[int]:
+    """Sector numbers from the first one on; a ring is left after one turn."""
+    found: list[int] = []
+    while first < _LAST and len(found) <= len(follow):
+        found.append(first)
+        first = follow[first]
+    return found
