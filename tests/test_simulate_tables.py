@@ -184,7 +184,7 @@ def test_loans_are_lent_with_the_measure_paid_back_or_overdue(county):
     assert (micro["due_on"] - micro["granted_on"]).dt.days.between(28, 740).all()
     overdue = micro[micro["overdue"]]
     assert len(overdue) > 5
-    assert (overdue["recorded_on"] > overdue["due_on"]).all()
+    assert (overdue["recorded_on"] > overdue["due_on"]).all(), overdue
     done = last_rows(micro, ["loan_id"])
     assert (
         done.loc[done["balance_cny"] == 0, "recorded_on"] > done.loc[done["balance_cny"] == 0, "due_on"] - pd.Timedelta(days=31)

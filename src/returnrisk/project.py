@@ -280,14 +280,16 @@ class Project:
             rows,
             risk=lambda frame, name: scorer.risk(frame, learner=name),
             snapshots=snapshots,
-            per_township=self.config.visits.per_township,
+            per_township=self.config.visits.per_township if self.spec.outcome.kind == "fall" else None,
         )
-        return measure_accuracy(predictions, self.spec.evaluation)
+        return measure_accuracy(predictions, self.spec.evaluation, apart=self.spec.outcome.kind == "fall")
 
     def score(self, *, as_of: dt.date, which: str | int = "champion") -> Scores:
         """Risks and reasons of every household on a day; written to `outputs/<day>/`."""
         from returnrisk.registry.serving import BundleScorer
 
+        if (kind := self.spec.outcome.kind) != "fall":
+            raise ConfigError(f"{self.spec.name} predicts {kind}; visit lists are made with a specification of kind fall")
         version, bundle = self.model(which)
         self.progress("score", 0, 1)
         (self.output_folder(as_of) / "manifest.json").unlink(missing_ok=True)  # a stage on its own is not a sealed run

@@ -35,7 +35,8 @@ class Feature:
         `lines` is a multiple of the monitoring line, `log_ratio` and `log_change` are natural logs of such multiples and of their
         change (shown to people as multiples and per cent), `ratio` and `share` are plain.
     monotone
-        1: more of it can only raise the risk, −1: only lower it, 0: no constraint. Given to the learner.
+        1: more of it can only raise the risk of being below the line, −1: only lower it, 0: no constraint. Given to the learner of
+        an outcome about the line.
     zh, en
         A noun phrase a reason can start with; the value, the comparison and the record's date follow it.
     verify_zh, verify_en

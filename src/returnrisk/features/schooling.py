@@ -7,9 +7,8 @@ from typing import Any
 
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import divide, in_last_months, where, zero_where_delivered
+from returnrisk.outcomes.guarantees import COMPULSORY, OUT_OF_SCHOOL
 
-COMPULSORY = ("primary", "lower_secondary")
-OUT_OF_SCHOOL = ("suspended", "dropped_out")
 _f = partial(
     Feature,
     family="schooling",

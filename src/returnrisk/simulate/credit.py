@@ -16,7 +16,7 @@ def lend(month: Month) -> None:
     owes = households.loan_cny > 0
     new = np.flatnonzero(runs & delivered & ~owes & month.alive())
     poor = month.income_per_head() < p.overdue_below * month.line
-    due = np.flatnonzero(owes & ~runs & ~households.overdue)
+    due = np.flatnonzero(owes & (households.loan_due <= month.first_day) & ~households.overdue)
     late = due[poor[due] & month.chance(p.p_overdue, len(due))]
     paid = np.setdiff1d(due, late, assume_unique=True)
     settled = month.thinned(np.flatnonzero(owes & households.overdue & ~runs & ~poor), p.settles_month)

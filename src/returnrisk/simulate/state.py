@@ -121,6 +121,7 @@ class Shock(IntEnum):
     HARVEST = 9
     LAID_OFF_TOGETHER = 10
     WAGE_DEFAULT = 11
+    CALAMITY = 12
 
 
 COSTS = np.array([Item.CROPS_COST, Item.LIVESTOCK_COST, Item.BUSINESS_COST])

@@ -12,7 +12,7 @@ from returnrisk.simulate.quota import within_quota
 from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Shock, Work
 
 UNSTABLE, MARGINAL, SUDDEN = range(3)
-RISK_OF_SHOCK = np.array([0, 1, 4, 3, 5, 6, 6, 6, 5, 3, 4, 4])
+RISK_OF_SHOCK = np.array([0, 1, 4, 3, 5, 6, 6, 6, 5, 3, 4, 4, 3])
 """Risk type (illness, disability, schooling, disaster, job_loss, industry, other) that each `Shock` is filed under."""
 
 
