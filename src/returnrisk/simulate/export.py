@@ -88,7 +88,7 @@ def write_inbox(county: SimulatedCounty, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for file in _files(county):
+    for file in inbox_files(county):
         path = folder / file.name
         if path.suffix == ".csv":
             path.write_bytes(_csv_bytes(file))
@@ -112,7 +112,8 @@ def planted_faults(county: SimulatedCounty) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(columns=list(columns)).astype(columns), *parts], ignore_index=True)
 
 
-def _files(county: SimulatedCounty) -> Iterator[InboxFile]:
+def inbox_files(county: SimulatedCounty) -> Iterator[InboxFile]:
+    """The files of `write_inbox`, not yet written."""
     for file, _ in _faulty_files(county):
         yield file
 

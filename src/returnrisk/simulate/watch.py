@@ -101,7 +101,9 @@ def _identified(month: Month) -> Ints:
     chance = chance * np.where(households.ex_poor, p.ex_poor_factor, 1.0)
     may = ~households.monitored & month.alive()
     found = np.flatnonzero(may & month.chance(chance))
-    return within_quota(month, found, np.flatnonzero(may)) if month.parameters.traps.quota_binding else found
+    if not month.parameters.traps.quota_binding:
+        return found
+    return within_quota(month, found, np.flatnonzero(may & month.chance(seen_factor(month))))
 
 
 def _closed(month: Month) -> Ints:
