@@ -29,6 +29,8 @@ from returnrisk.store.tables import read_manifest
 KEY = b"key of the messy export's tests"
 MORE = 20
 """So many times the shipped rates: a small county then carries several of every kind."""
+MOST = 0.25
+"""No rate above this, so that kinds which never meet in one file all find theirs."""
 ONCE = ("half_delivered", "other_county_file")
 EFFECT = {
     "recovered": "recovers",
@@ -70,7 +72,9 @@ class Run:
 
 def run_both(county: SimulatedCounty, folder: Path, *, more: float) -> Run:
     rates = default_rates()
-    rates = rates.changed({kind: min(0.5, rate * more) for kind, rate in rates.of.items() if kind not in ONCE})
+    rates = (
+        rates if more == 1 else rates.changed({kind: min(MOST, rate * more) for kind, rate in rates.of.items() if kind not in ONCE})
+    )
     write_inbox(without_own_faults(county), folder / "clean")
     key = write_messy_inbox(county, folder / "messy", rates=rates)
     clean = ingest_inbox(folder / "clean", folder / "clean-store", key=KEY).report
