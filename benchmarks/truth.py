@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sys
 import time
 
@@ -16,13 +17,15 @@ def main(households: int = 5000, futures: int = 2000, processes: int = 2) -> Non
     day = dt.date(2022, 12, 31)
     begin = time.perf_counter()
     state = states_at([day], n_households=households)[day]
-    ready = time.perf_counter()
+    ready, before = time.perf_counter(), os.times()
     run_futures(state, parameters=default_parameters(), n_futures=futures, seed=0, settled_after=(3, 6, 9, 12), processes=processes)
     lived = time.perf_counter() - ready
-    each = lived * processes / (12 * households * futures) * 1e6
+    after = os.times()
+    worked = sum(after[:4]) - sum(before[:4])
+    each = worked / (12 * households * futures) * 1e6
     print(f"state of {day}: {ready - begin:.1f} s")
     print(f"{households} households x {futures} futures x 12 months, {processes} processes: {lived:.1f} s")
-    print(f"{each:.2f} microseconds a household-month and core")
+    print(f"{worked:.1f} s of processor, {each:.2f} microseconds a household-month")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from returnrisk.store.tables import VERSION_COLUMNS, read_manifest, write_store
 from returnrisk.store.view import Store, open_store
 from returnrisk.timeline import add_months, month_end, month_start
 from tests.hand_county import typed
+from tests.office_rows import add_office_rows
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -223,6 +224,7 @@ def rough_rows() -> Tables:
     _move_people(tables, homes)
     _spoil_amounts(tables)
     _spoil_states(tables)
+    add_office_rows(tables, first_people(tables))
     return tables
 
 
@@ -280,6 +282,10 @@ def _spoil_states(tables: Tables) -> None:
             row |= {"health_cover": None, "education": None, "works_away": None, "employment": None}
     for i, row in enumerate(tables["support"]):
         row["delivered"] = i % 6 != 0
+    for i, household in enumerate(homes[::3]):
+        decided = add_months(day("2020-03-08"), i)
+        tables["support"].append({"household_id": household, "measure": "housing", "started_on": decided, "delivered": i % 2 == 0, "ended_on": None,
+                                  "recorded_on": decided + dt.timedelta(days=9)})  # fmt: skip
 
 
 def _more_villages(tables: Tables) -> list[int]:

@@ -25,6 +25,7 @@ from returnrisk.store.view import Store, connect, open_store
 from returnrisk.timeline import Window, add_months, month_end
 from tests.feature_households import (
     BASE,
+    DELIVERED,
     County,
     Tables,
     copy_rows,
@@ -35,6 +36,9 @@ from tests.feature_households import (
     rough_store,
     store_of,
 )
+from tests.office_households import AREA_COUNTED, OFFICE_TABLES, UNKNOWN_WITHOUT_A_ROW, add_offices
+from tests.office_households import COUNTED as OFFICES_COUNTED
+from tests.office_households import EXPECTED as OFFICES
 
 DAY = day("2024-09-30")
 """With a delay of 20 days the latest closed ledger is August 2024; twelve months up to the day begin on 1 October 2023."""
@@ -56,8 +60,8 @@ def rows() -> Tables:
     county.village(V2)
     county.village(V3, **dict.fromkeys(flags, True))
     county.village(V4, poverty_village=True, key_village=False, resettlement_site=False, remote=False)
-    for village in (V1, V3):
-        county.deliver(village // 1000)
+    county.deliver(V1 // 1000, tables=(*DELIVERED, *OFFICE_TABLES))
+    county.deliver(V3 // 1000)
     since_july_2023 = [m for m in county.months if m >= day("2023-07-01")]
     county.deliver(V2 // 1000, without=dict.fromkeys(("medical", "subsidy", "support", "monitoring"), since_july_2023))
     _earners(county)
@@ -66,6 +70,7 @@ def rows() -> Tables:
     _big_household(county)
     _not_delivered(county)
     _neighbours(county)
+    add_offices(county, V1)
     return county.tables
 
 
@@ -207,6 +212,7 @@ def mean_log(values: list[float]) -> float:
 
 
 EXPECTED: Mapping[int, Mapping[str, float | None]] = {
+    **OFFICES,
     WORKER: {
         "income_line_ratio": 1.425,
         "income_log_ratio": math.log(WORKER_NOW),
@@ -261,6 +267,7 @@ EXPECTED: Mapping[int, Mapping[str, float | None]] = {
         "has_industry_support": 0, "months_since_support": None,
         "n_times_monitored": 0, "months_since_elimination": None, "months_since_identification": None,
         "was_monitored_for_illness_or_disability": 0, "was_monitored_for_income": 0,
+        **dict.fromkeys(OFFICES_COUNTED, 0), **dict.fromkeys(UNKNOWN_WITHOUT_A_ROW),
     },
     COLLAPSED: {
         "income_line_ratio": 1.5, "recent_income_change": -3000 / 6000, "recent_wage_change": -3000 / 6000, "wage_months_6m": 3,
@@ -293,7 +300,7 @@ EXPECTED: Mapping[int, Mapping[str, float | None]] = {
         "n_members": 6, "n_children": 1, "n_old": 1, "n_working_age": 4, "n_full_labour": 2, "n_weak_labour": 1, "dependency_ratio": 1 / 3,
         "head_age": 39, "youngest_age": 15, "oldest_age": 60, "mean_age": 34, "adult_education_years": 27 / 4, "head_education_years": 12,
         "n_students": 1, "n_working": 3, "working_share": 0.5, "n_formal_employees": 1, "n_informal_employees": 1, "n_own_account": 1,
-        "head_works": 1, "n_unemployed": 1, "n_away": 1, "n_employee_insured": 1, "n_without_health_cover": 1, "housing_grade": 4,
+        "head_works": 1, "n_unemployed": 1, "n_away": 1, "n_employee_insured": 1, "n_without_health_cover": 1, "housing_grade": 4, "housing_unsafe": 1,
         "water_unsafe": 1, "fuel_grade": 3, "no_private_toilet": 1, "flood_prone": 1, "rooms_per_member": 1.5, "land_per_member": 0.75,
         "resettled": 1, "ex_poor": 1, "years_since_registration": 10,
     },
@@ -312,10 +319,11 @@ EXPECTED: Mapping[int, Mapping[str, float | None]] = {
              "n_inpatient_12m", "n_claims_12m", "listed_disease_24m", "dibao_granted", "dibao_cancelled_12m", "n_cancelled_12m",
              "n_reduced_12m", "n_programmes_granted", "subsidy_month_line_ratio", "n_support_active", "n_support_started_12m",
              "n_support_undelivered", "n_support_ended_12m", "has_public_post", "has_industry_support", "n_times_monitored",
-             "was_monitored_for_illness_or_disability", "was_monitored_for_income", "disabled_without_subsidy")
+             "was_monitored_for_illness_or_disability", "was_monitored_for_income", "disabled_without_subsidy",
+             *OFFICES_COUNTED, *UNKNOWN_WITHOUT_A_ROW, *AREA_COUNTED)
         ),
         "n_seriously_ill": None, "n_disabled": 1, "income_line_ratio": 2, "poverty_village": None, "remote_village": None,
-        "housing_grade": None, "water_unsafe": None, "rooms_per_member": None, "adult_education_years": None, "n_away": None,
+        "housing_grade": None, "housing_unsafe": None, "water_unsafe": None, "rooms_per_member": None, "adult_education_years": None, "n_away": None,
     },
     OLD_CLAIM: dict.fromkeys(
         ("out_of_pocket_12m_cny", "n_inpatient_12m", "n_claims_12m", "dibao_cancelled_12m", "n_cancelled_12m", "n_reduced_12m",
@@ -544,6 +552,15 @@ def test_protected_columns_are_not_used():
     for row in tables["village"]:
         row["minority_area"] = not row["minority_area"]
     other = build_snapshot(store_of("protected", tables).as_of(day("2022-03-31")), spec=SPEC).frame()
+    pd.testing.assert_frame_equal(other, rough_snapshot().frame(), check_exact=True)
+
+
+def test_the_channel_of_a_signal_is_not_used():
+    """The person complained about may be the one who visits: other channels for all, and neither a feature nor a date moves."""
+    tables = copy_rows(rough_rows())
+    for row in tables["signal"]:
+        row["channel"] = "media" if row["channel"] == "complaint" else "complaint"
+    other = build_snapshot(store_of("channels", tables).as_of(day("2022-03-31")), spec=SPEC).frame()
     pd.testing.assert_frame_equal(other, rough_snapshot().frame(), check_exact=True)
 
 

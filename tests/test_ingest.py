@@ -36,7 +36,7 @@ from returnrisk.store.tables import read_manifest, verify_files, write_store
 from returnrisk.store.view import connect, open_store
 
 KEY = b"a key for the ingest tests"
-P1, P2, P3 = "999901198001010013", "99990119810101002X", "999901198201010011"
+P1, P2, P3 = "999901198001010016", "99990119810101003X", "999901198201010010"
 WIDE = "户编号,月份,种植业收入,种植业成本,养老金,登记日期\n"
 SECRETS = (
     "张模拟甲",

@@ -92,8 +92,8 @@ def predict(
     return frame.merge(pd.concat(lists, ignore_index=True), on=["household_id", "as_of"], how="left", validate="one_to_one")
 
 
-def measure_accuracy(predictions: pd.DataFrame, settings: EvaluationSpec) -> Accuracy:
-    """Measure what `predict` gave.
+def measure_accuracy(predictions: pd.DataFrame, settings: EvaluationSpec, *, apart: bool = True) -> Accuracy:
+    """Measure what `predict` gave; entries and relapses `apart` too (parts of a fall, of no other outcome).
 
     Raises
     ------
@@ -101,7 +101,7 @@ def measure_accuracy(predictions: pd.DataFrame, settings: EvaluationSpec) -> Acc
         One class only, or fewer than two villages, among everyone at risk.
     """
     populations = {}
-    for name, seen in POPULATIONS.items():
+    for name, seen in POPULATIONS.items() if apart else ():
         try:
             populations[name] = measure_rows(predictions[predictions["seen_below"] == seen], settings)
         except NotEnoughDataError:

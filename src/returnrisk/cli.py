@@ -110,7 +110,9 @@ def init(*, project: ProjectDir = HERE, county_zh: str = "", county_en: str = ""
 
 
 @app.command
-def simulate(out: Path, *, households: int = 5000, months: int = 84, seed: int = 0, json_: AsJson = False) -> None:
+def simulate(
+    out: Path, *, households: int = 5000, months: int = 84, seed: int = 0, setting: str = "default", json_: AsJson = False
+) -> None:
     """Simulate a county and write it as the files departments send.
 
     Parameters
@@ -123,29 +125,75 @@ def simulate(out: Path, *, households: int = 5000, months: int = 84, seed: int =
         How many months, from October 2018 on.
     seed
         Of every draw.
+    setting
+        default (2 to 4% of those at risk fall in a year) or stable (0.8 to 1.2%).
     """
     from returnrisk.demo import START
-    from returnrisk.simulate import simulate_county, write_inbox
+    from returnrisk.simulate import setting_parameters, simulate_county, write_inbox
+
+    parameters = setting_parameters(setting)
 
     with _progress(quiet=json_) as report:
         report("simulate", 0, 1)
-        county = simulate_county(n_households=households, months=months, start=START, seed=seed)
+        county = simulate_county(n_households=households, months=months, start=START, seed=seed, parameters=parameters)
         report("export", 0, 1)
         files = write_inbox(county, out)
     _show({"files": len(files), "folder": out.as_posix()}, as_json=json_, text=f"{len(files)} files in {out}")
 
 
 @app.command
-def ingest(*, project: ProjectDir = HERE, json_: AsJson = False) -> int:
-    """Read the inbox into the store; every row ends accepted, duplicate or quarantined. Exit 3 when rows were quarantined."""
+def ingest(*, project: ProjectDir = HERE, suggest: Path | None = None, out: Path | None = None, json_: AsJson = False) -> int:
+    """Read the inbox into the store; every row ends accepted, duplicate or quarantined.
+
+    Exit 3 when rows were quarantined or corrections refused.
+
+    Parameters
+    ----------
+    suggest
+        A foreign file: only propose which table it is and which column is which field, for a person to confirm.
+    out
+        With --suggest: where to write the draft, e.g. sources/NAME/mapping.yaml of the project.
+    """
+    if suggest is not None:
+        return _suggest(suggest, out=out, as_json=json_)
+    if out is not None:
+        raise UsageError("--out names the draft that --suggest writes: give both")
     with _opened(project, quiet=json_) as opened:
         result = opened.ingest()
     counts = result.report.frame()
     n = int(counts["n_quarantined"].sum())
-    place = f"store/{result.manifest.accounting}/quarantine.csv"
-    text = f"隔离 {n} 行，见 {place} / {n} rows quarantined, see {place}"
-    _show({"store": result.manifest.fingerprint, "quarantined": n}, as_json=json_, table=counts, text=text)
-    return 3 if n else 0
+    refused = int((result.report.corrections["state"] == "refused").sum())
+    place = f"store/{result.manifest.accounting}"
+    text = f"隔离 {n} 行，见 {place}/quarantine.csv / {n} rows quarantined, see {place}/quarantine.csv"
+    if n:
+        text += "\n请各部门更正 quarantine/ 中的工作簿后放回 inbox/ / offices correct the workbooks in quarantine/, then put them into inbox/"
+    if refused:
+        text += f"\n{refused} 行更正未采用，见 {place}/corrections.csv / {refused} corrections refused, see {place}/corrections.csv"
+    content = {"store": result.manifest.fingerprint, "quarantined": n, "corrections_refused": refused}
+    _show(content, as_json=json_, table=counts, text=text)
+    return 3 if n or refused else 0
+
+
+def _suggest(file: Path, *, out: Path | None, as_json: bool) -> int:
+    """Print a proposed mapping, and write it as a draft when a place is given. Nothing in the project is touched."""
+    from rich.console import Console
+
+    from returnrisk.ingest.suggest import suggest_mapping
+    from returnrisk.ingest.suggest_draft import mapping_draft, suggestion_table, write_draft
+
+    found = suggest_mapping(file)
+    if out is not None:
+        write_draft(mapping_draft(found, name=out.resolve().parent.name), out)
+    if as_json:
+        sheets = [{"sheet": s.sheet, "table": s.table, "columns": s.frame().to_dict("records")} for s in found]
+        print(json.dumps({"file": file.name, "draft": out and out.as_posix(), "sheets": sheets}, ensure_ascii=False, indent=2))
+        return 0
+    for s in found:
+        Console().print(suggestion_table(s))
+    print(
+        f"草案 {out.as_posix()}，请逐行核对 / draft written: check every line" if out else "--out 写出草案 / --out writes the draft"
+    )
+    return 0
 
 
 @app.command

@@ -22,23 +22,46 @@ CONFIG_SCHEMA = 1
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeSpec:
-    """What is predicted: `fall` below the line, when it is looked at, on which account and window.
+OutcomeKind = Literal["fall", "entry", "relapse", "persistence", "hardship", "guarantee_gap", "identified"]
+Guarantee = Literal["housing", "water", "schooling", "medical"]
+FEWEST_MONTHS: Mapping[Settlement, int] = {"month_end": 1, "quarter_end": 3, "income_year_end": 12}
+"""Months between settlement days: the fewest an income year can hold on one of them, and the shortest horizon that always holds one."""
 
-    `rule` "first": any settlement day in (as_of, as_of + horizon] below the line. "at_end": the status on as_of + horizon.
-    `min_months` is the number of delivered months under which a settlement is not computable (never low income). Features still
-    scale a window with at least `partial_months`: a township that misses one file is known less well, not unknown.
+
+@dataclass(frozen=True, slots=True)
+class HardshipSpec:
+    """Which hardship, and from where on it is one. The thresholds are assumed: counties set their own, and they differ.
+
+    `event` "net_of_rigid": net income less rigid expenditure per head is below `line_ratio` lines. "collapse": net income per head
+    is at least `collapse_share` lower than twelve months before. "surge": rigid expenditure is more than `surge_share` of net income.
     """
 
-    kind: Literal["fall"] = "fall"
-    rule: Literal["first", "at_end"] = "first"
+    event: Literal["net_of_rigid", "collapse", "surge"] = "net_of_rigid"
+    line_ratio: float = 1.0
+    collapse_share: float = 0.5
+    surge_share: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeSpec:
+    """What is predicted, when it is looked at, on which account and window (`docs/outcomes.md` has the kinds side by side).
+
+    `rule` "first": the event on any settlement day in (as_of, as_of + horizon]. "at_end": on the last of them. "every": on all of
+    them (persistence only). `min_months` is the number of delivered months under which a settlement is not computable (never low
+    income). Features still scale a window with at least `partial_months`: a township that misses one file is known less well, not
+    unknown. `hardship` and `guarantees` (which of them are watched) matter to the kinds of that name only.
+    """
+
+    kind: OutcomeKind = "fall"
+    rule: Literal["first", "at_end", "every"] = "first"
     horizon_months: int = 12
     account: Literal["register_net"] = "register_net"
     window: Window = field(default_factory=Window)
     settlement: Settlement = "quarter_end"
     min_months: int = 12
     partial_months: int = 10
+    hardship: HardshipSpec = field(default_factory=HardshipSpec)
+    guarantees: tuple[Guarantee, ...] = ("housing", "water", "schooling", "medical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +143,16 @@ class VisitsSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SqlSourceSpec:
+    """A query whose answer is ingested as a file of `table`; the url, which may hold a password, is never shown."""
+
+    name: str
+    table: str
+    url: str = field(repr=False)
+    query: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectConfig:
     """`returnrisk.toml` of a user's folder.
 
@@ -135,6 +168,7 @@ class ProjectConfig:
     seed: int = 0
     delay_days: Mapping[str, int] = field(default_factory=dict)
     visits: VisitsSpec = field(default_factory=VisitsSpec)
+    sources: tuple[SqlSourceSpec, ...] = ()
 
 
 def _build(kind: type[T], content: Any, *, where: str) -> T:
@@ -197,16 +231,42 @@ def parse_model_spec(content: Mapping[str, Any], *, where: str = "model specific
     """
     _refuse_schema(content.get("schema"), where=where)
     spec = _build(ModelSpec, content, where=where)
-    outcome = spec.outcome
-    if not 1 <= outcome.horizon_months <= 60:
-        raise ConfigError(f"{where}.outcome.horizon_months is {outcome.horizon_months}; expected 1 to 60")
-    if outcome.window.kind == "trailing" and outcome.min_months > outcome.window.months:
-        raise ConfigError(
-            f"{where}.outcome.min_months is {outcome.min_months}, more than the window's {outcome.window.months} months"
-        )
+    _refuse_impossible(spec.outcome, where=f"{where}.outcome")
     if not 0 < spec.evaluation.capacity < 1:
         raise ConfigError(f"{where}.evaluation.capacity is {spec.evaluation.capacity}; expected a share between 0 and 1")
     return spec
+
+
+def _refuse_impossible(outcome: OutcomeSpec, *, where: str) -> None:
+    """Settings that no household could ever have an outcome under, or whose outcome would not be the one that is named."""
+    step = FEWEST_MONTHS[outcome.settlement]
+    if not step <= outcome.horizon_months <= 60:
+        raise ConfigError(
+            f"{where}.horizon_months is {outcome.horizon_months}; expected {step} to 60, so that it always holds a {outcome.settlement}"
+        )
+    if min(outcome.min_months, outcome.partial_months) < 1:
+        raise ConfigError(
+            f"{where} has min_months {outcome.min_months} and partial_months {outcome.partial_months}; expected 1 or more"
+        )
+    if outcome.window.kind == "trailing" and outcome.min_months > outcome.window.months:
+        raise ConfigError(f"{where}.min_months is {outcome.min_months}, more than the window's {outcome.window.months} months")
+    if outcome.window.kind == "income_year" and outcome.min_months > step:
+        raise ConfigError(
+            f"{where}.min_months is {outcome.min_months}, but an income year looked at on every {outcome.settlement} holds as few as "
+            f"{step} months: no household could be settled. Settle at income_year_end, or lower min_months"
+        )
+    rules = {"persistence": ("at_end", "every"), "identified": ("first",)}.get(outcome.kind, ("first", "at_end"))
+    if outcome.rule not in rules:
+        raise ConfigError(f"{where}.rule is {outcome.rule!r}; expected {' or '.join(map(repr, rules))} for {outcome.kind}")
+    if not outcome.guarantees:
+        raise ConfigError(f"{where}.guarantees is empty; name at least one that is watched")
+    shares = {"collapse_share": outcome.hardship.collapse_share < 1, "line_ratio": True, "surge_share": True}
+    for name, below_one in shares.items():
+        value = getattr(outcome.hardship, name)
+        if value <= 0 or not below_one:
+            raise ConfigError(
+                f"{where}.hardship.{name} is {value}; expected more than 0{' and less than 1' if name == 'collapse_share' else ''}"
+            )
 
 
 def model_spec_names() -> list[str]:

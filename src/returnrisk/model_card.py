@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from returnrisk.config import OutcomeSpec
 from returnrisk.features.catalogue import fingerprint
+from returnrisk.outcomes import OUTCOMES
 from returnrisk.registry.bundle import BundleContent
 from returnrisk.training import Training
 
@@ -49,9 +51,9 @@ def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
     return {
         "name": spec.name,
         "purpose": f"{spec.title_zh} / {spec.title_en}",
-        "cohort": "households with a member on the day, register net income per head at or above the line, not under monitoring",
+        "cohort": OUTCOMES[outcome.kind].cohort,
         "outcome": f"{outcome.kind}, rule {outcome.rule}, {outcome.horizon_months} months, account {outcome.account}, window "
-        f"{outcome.window.kind} {outcome.window.months} months, settlement {outcome.settlement}",
+        f"{outcome.window.kind} {outcome.window.months} months, settlement {outcome.settlement}{_thresholds(outcome)}",
         "periods": {part: [d.isoformat() for d in getattr(split, part)] for part in parts},
         "known_on": training.known_on.isoformat(),
         "n": {part: int(sum(counts.get((part, s), 0) for s in known)) for part in parts},
@@ -61,6 +63,21 @@ def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
         "limits": list(LIMITS),
         "data_fingerprint": data_fingerprint,
     }
+
+
+def _thresholds(outcome: OutcomeSpec) -> str:
+    """What the kind's own settings add to its name; the thresholds are assumed."""
+    if outcome.kind == "guarantee_gap":
+        return f", watched: {', '.join(outcome.guarantees)}"
+    if outcome.kind == "identified":
+        return ". What offices did, not need"
+    h = outcome.hardship
+    texts = {
+        "net_of_rigid": f"net income less rigid expenditure below {h.line_ratio} lines",
+        "collapse": f"net income at least {h.collapse_share:.0%} lower than a year before",
+        "surge": f"rigid expenditure above {h.surge_share:.0%} of net income",
+    }
+    return f", {texts[h.event]} (threshold assumed)" if outcome.kind == "hardship" else ""
 
 
 def _plain(value: Any) -> Any:

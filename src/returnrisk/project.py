@@ -166,13 +166,20 @@ class Project:
     # -- stages ---------------------------------------------------------------------------------------------------------------
 
     def ingest(self) -> IngestResult:
-        """Read the whole inbox into the store; every row accounted for in `store/accounting/`."""
+        """Read the whole inbox into the store; every row accounted for in `store/accounting/`, workbooks to correct in `quarantine/`."""
         from returnrisk.ingest.inbox import ingest_inbox
+        from returnrisk.ingest.mapping import load_mappings
+        from returnrisk.ingest.sql_source import fetch_sources
         from returnrisk.store.pseudonyms import read_key
 
-        key = read_key(self.root / self.config.key_file)
+        fetch_sources(self.config.sources, root=self.root, inbox=self.root / "inbox")
         return ingest_inbox(
-            self.root / "inbox", self.root / "store", key=key, delays=self.config.delay_days, progress=self.progress
+            self.root / "inbox",
+            self.root / "store",
+            key=read_key(self.root / self.config.key_file),
+            delays=self.config.delay_days,
+            mappings=(*load_mappings(), *load_mappings(self.root / "sources")),
+            progress=self.progress,
         )
 
     def snapshot(self, as_of: dt.date, *, store: Store | None = None) -> Snapshot:
@@ -273,14 +280,16 @@ class Project:
             rows,
             risk=lambda frame, name: scorer.risk(frame, learner=name),
             snapshots=snapshots,
-            per_township=self.config.visits.per_township,
+            per_township=self.config.visits.per_township if self.spec.outcome.kind == "fall" else None,
         )
-        return measure_accuracy(predictions, self.spec.evaluation)
+        return measure_accuracy(predictions, self.spec.evaluation, apart=self.spec.outcome.kind == "fall")
 
     def score(self, *, as_of: dt.date, which: str | int = "champion") -> Scores:
         """Risks and reasons of every household on a day; written to `outputs/<day>/`."""
         from returnrisk.registry.serving import BundleScorer
 
+        if (kind := self.spec.outcome.kind) != "fall":
+            raise ConfigError(f"{self.spec.name} predicts {kind}; visit lists are made with a specification of kind fall")
         version, bundle = self.model(which)
         self.progress("score", 0, 1)
         (self.output_folder(as_of) / "manifest.json").unlink(missing_ok=True)  # a stage on its own is not a sealed run

@@ -18,4 +18,11 @@ top_reasons = 3
 # 数据迟到天数，与契约不同时填写 / reporting delay in days where it is not the contract's
 [delay_days]
 # income = 45
+
+# 数据库查询作为数据来源（只读；口令放在环境变量里）/ queries as sources: read only, passwords in environment variables
+# [[sources]]
+# name = "yibao"
+# table = "medical"
+# url = "postgres://reader:${{YIBAO_PASSWORD}}@host/database"    # duckdb://file, sqlite://file
+# query = "select * from settled"
 """

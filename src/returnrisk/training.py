@@ -21,7 +21,7 @@ from returnrisk.errors import ConfigError, NotEnoughDataError
 from returnrisk.features.catalogue import Feature
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.models import make_learner
-from returnrisk.outcomes import fall_labels
+from returnrisk.outcomes import at_risk_rows, closing_delay, is_about_the_line, outcome_labels
 from returnrisk.store.view import Store
 from returnrisk.timeline import Split, add_months, last_closed_month_end, month_end, month_start, temporal_split
 
@@ -132,7 +132,7 @@ def plan_split(
         days,
         known_on=known_on,
         horizon_months=spec.outcome.horizon_months,
-        delay_days=delay,
+        delay_days=closing_delay(store.as_of(known_on), spec=spec.outcome),
         n_calibrate=spec.split.n_calibrate,
         n_test=spec.split.n_test,
         train_known_on=train_known_on,
@@ -157,8 +157,8 @@ def labelled_rows(
     parts, counts = [], []
     for day in days:
         table = snapshots(day).frame()
-        at_risk = table[table["stratum"] == "at_risk"]
-        labels = fall_labels(at_risk, as_of=day, known=known, spec=spec.outcome)
+        at_risk = at_risk_rows(table, view=store.as_of(day), spec=spec.outcome)
+        labels = outcome_labels(at_risk, as_of=day, known=known, spec=spec.outcome)
         counts.append(labels.counts().rename("households").rename_axis("status").reset_index().assign(as_of=pd.Timestamp(day)))
         closed = labels.frame().dropna(subset="y")
         parts.append(at_risk.merge(closed[["household_id", "y"]], on="household_id", validate="one_to_one").astype({"y": "int8"}))
@@ -190,8 +190,8 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     train_known_on
         Day whose view gives the labels for fitting and calibrating; default the first test day.
     per_township
-        Places of the real list per township: precision and recall are then those of the lists each score would have made; else
-        they are taken at the specification's share of households.
+        Places of the real list per township: precision and recall are then those of the lists each score would have made; else,
+        and for any outcome but `fall`, they are taken at the specification's share of households.
 
     Raises
     ------
@@ -221,13 +221,14 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     def risk(rows: pd.DataFrame, name: str) -> np.ndarray:
         return scores[name].risk(rows[names].to_numpy("float64"))
 
-    predictions = predict(parts["test"], risk=risk, snapshots=snapshots, per_township=per_township)
+    is_fall = spec.outcome.kind == "fall"  # lists are made with a fall, and entries and relapses are parts of one
+    predictions = predict(parts["test"], risk=risk, snapshots=snapshots, per_township=per_township if is_fall else None)
     return Training(
         spec=spec,
         split=split,
         features=features,
         scores=scores,
-        accuracy=measure_accuracy(predictions, spec.evaluation),
+        accuracy=measure_accuracy(predictions, spec.evaluation, apart=is_fall),
         label_counts=pd.concat(counts, ignore_index=True)[["part", "as_of", "status", "households"]],
         known_on=known_on,
     )
@@ -249,7 +250,7 @@ def _fit_score(
     wanted = _learner_spec(name, spec, seed)
 
     def learn(rows: pd.DataFrame) -> Any:
-        monotone = {f.name: f.monotone for f in features if f.monotone}
+        monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
         learner = make_learner(wanted.name, feature_names=names, monotone=monotone, params=wanted.params)
         return learner.fit(rows[names].to_numpy("float64"), rows["y"].to_numpy())
 
@@ -260,7 +261,8 @@ def _fit_score(
 
 def _learner_spec(name: str, spec: ModelSpec, seed: int) -> LearnerSpec:
     if name == "income":
-        return LearnerSpec("income_only", {"column": INCOME_FEATURE})
+        free = {} if is_about_the_line(spec.outcome) else {"poorer_is_riskier": False}
+        return LearnerSpec("income_only", {"column": INCOME_FEATURE, **free})
     if name == "logistic":
         return LearnerSpec("logistic", {"C": 0.05})
     seeded = {**spec.learner.params, "seed": seed} if spec.learner.name == "lightgbm" else dict(spec.learner.params)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 Unit = Literal[
     "lines", "log_ratio", "log_change", "ratio", "cny", "share", "count", "months", "years", "age", "flag", "grade", "mu", "rooms"
 ]
-FamilyName = Literal["income", "illness", "disability", "subsidy", "household", "support", "monitoring", "area"]
+FamilyName = Literal[
+    "income", "illness", "disability", "disaster", "subsidy", "employment", "household", "schooling", "housing", "loans", "insurance",
+    "industry", "support", "monitoring", "signals", "area",
+]  # fmt: skip
 Responsible = Literal["household_facts", "office", "market_or_nature", "area"]
 
 
@@ -32,7 +35,8 @@ class Feature:
         `lines` is a multiple of the monitoring line, `log_ratio` and `log_change` are natural logs of such multiples and of their
         change (shown to people as multiples and per cent), `ratio` and `share` are plain.
     monotone
-        1: more of it can only raise the risk, −1: only lower it, 0: no constraint. Given to the learner.
+        1: more of it can only raise the risk of being below the line, −1: only lower it, 0: no constraint. Given to the learner of
+        an outcome about the line.
     zh, en
         A noun phrase a reason can start with; the value, the comparison and the record's date follow it.
     verify_zh, verify_en
@@ -74,8 +78,14 @@ class Context:
         The account now and at earlier settlement days (`outcomes.account_path`).
     now
         The path's latest window only.
+    items
+        The latest window's ledger: household_id, source, item, net_cny, gross_cny, cost_cny, estimated_cny, stated_cny, on_income.
     homes
-        Households with a member on the day: household_id, village_code, n_members, township_code.
+        Households with a member on the day: household_id, village_code, township_code, n_members, line_heads (members times the line,
+        CNY a year; NULL without an account), and for every table of `ARRIVING` `arrived_<table>`: its township delivered it at least
+        once in the last twelve months.
+    arrived
+        Names of the tables that any township delivered in the last twelve months.
     members
         Their members (`people.living_members`).
     """
@@ -85,16 +95,18 @@ class Context:
     ending_on: dt.date
     path: ir.Table
     now: ir.Table
+    items: ir.Table
     homes: ir.Table
     members: ir.Table
+    arrived: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """A family of features.
 
-    `build` returns one row per household: household_id, the features, and `on_<record>` dates. Households without a row get NULL,
-    or `default` where the table is known to have been delivered.
+    `build` returns one row per household: household_id, the features, and `on_<record>` dates. Households without a row get NULL.
+    `tables` are those without any of which the whole family is unknown; empty where it never is.
     """
 
     name: FamilyName
@@ -102,6 +114,11 @@ class Family:
     en: str
     features: tuple[Feature, ...]
     build: Callable[[Context], Any]
+    tables: tuple[str, ...] = ()
+
+    def records(self) -> list[str]:
+        """Its record date columns, each once."""
+        return list(dict.fromkeys(f"on_{f.record}" for f in self.features))
 
 
 def fingerprint(features: tuple[Feature, ...]) -> str:

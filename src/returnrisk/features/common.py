@@ -6,14 +6,17 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.accounts import delivered_months, window_frame
 from returnrisk.features.catalogue import Context
 from returnrisk.timeline import Window, month_end
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-YEAR = Window("trailing", 12)
+ARRIVING = (
+    "medical", "subsidy", "support", "monitoring", "expense", "disability", "disaster", "hazard", "employment", "schooling", "loan", "insurance",
+    "industry_project", "signal", "visit",
+)  # fmt: skip
+"""Tables whose missing file is told from an empty one by the delivery register."""
 LOG_FLOOR = 0.05
 """Ratios to the line are logged from 5% up: below it the household is in need whatever the digit."""
 
@@ -51,22 +54,15 @@ def in_last_months(context: Context, dates: Any, months: int) -> Any:
     return (dates >= ibis.literal(start)) & (dates <= ibis.literal(context.view.day))
 
 
-def delivered_homes(context: Context, *, table: str) -> ir.Table:
-    """Households of the day whose township delivered `table` at least once in the last twelve months: household_id, arrived (true)."""
-    windows = window_frame([month_end(context.view.day)], window=YEAR)
-    arrived = delivered_months(context.view, windows, table=table)
-    return context.homes.semi_join(arrived, "township_code").select("household_id", arrived=True)
-
-
 def zero_where_delivered(context: Context, rows: ir.Table, *, table: str, columns: Sequence[str]) -> ir.Table:
-    """One row per household of the day: `rows` joined, with 0 in `columns` where the table was delivered and has no row.
+    """One row per household of the day: `rows` and line_heads, with 0 in `columns` where the table was delivered and has no row.
 
     A township whose file did not arrive in the last twelve months has NULL: a missing file is unknown, an empty one is zero.
     """
-    joined = context.homes.select("household_id").left_join(rows, "household_id").drop("household_id_right")
-    joined = joined.left_join(delivered_homes(context, table=table), "household_id").drop("household_id_right")
-    filled = {c: where(joined.arrived.fill_null(False), joined[c].cast("float64").fill_null(0.0)) for c in columns}
-    return joined.mutate(**filled).drop("arrived")
+    homes = context.homes.select("household_id", "line_heads", has_arrived=f"arrived_{table}")
+    joined = homes.left_join(rows, "household_id").drop("household_id_right")
+    filled = {c: where(joined.has_arrived, joined[c].cast("float64").fill_null(0.0)) for c in columns}
+    return joined.mutate(**filled).drop("has_arrived")
 
 
 def latest_subsidies(context: Context) -> ir.Table:

@@ -5,12 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from returnrisk.errors import UnknownNameError
-from returnrisk.features import area, disability, household, illness, income, monitoring, subsidy, support
+from returnrisk.features import (
+    area,
+    disability,
+    disaster,
+    employment,
+    household,
+    housing,
+    illness,
+    income,
+    industry,
+    insurance,
+    loans,
+    monitoring,
+    schooling,
+    signals,
+    subsidy,
+    support,
+)
 from returnrisk.features.catalogue import Family, Feature
 
 FAMILIES: Mapping[str, Family] = {
-    module.FAMILY.name: module.FAMILY for module in (income, illness, disability, subsidy, household, support, monitoring, area)
-}
+    module.FAMILY.name: module.FAMILY
+    for module in (
+        income, illness, disability, disaster, subsidy, employment, household, schooling, housing, loans, insurance, industry, support,
+        monitoring, signals, area,
+    )
+}  # fmt: skip
 
 
 def catalogue(families: Iterable[str] | None = None) -> tuple[Feature, ...]:

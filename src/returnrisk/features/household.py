@@ -1,18 +1,19 @@
-"""Household: who lives there, who can work, schooling, and dwelling. Sex and ethnicity are protected and stay out."""
+"""Household: who lives there, who can work, land, and rigid expenditure. Sex and ethnicity are protected and stay out."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from returnrisk.features.catalogue import Context, Family, Feature
-from returnrisk.features.common import divide
+from returnrisk.features.common import divide, in_last_months, zero_where_delivered
 from returnrisk.features.people import ADULT_YEARS, OLD_YEARS
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 EMPLOYED = ("employer", "self_employed", "employee_formal", "employee_informal", "public_post", "farming", "family_worker")
 EDUCATION_YEARS = {"none": 0, "primary": 6, "lower_secondary": 9, "upper_secondary": 12, "tertiary": 15}
-FUEL_GRADES = {"network": 1, "bottled": 2, "solid": 3}
-HOUSING_GRADES = {"A": 1, "B": 2, "C": 3, "D": 4}
 _f = partial(
     Feature,
     family="household",
@@ -20,9 +21,7 @@ _f = partial(
     verify_zh="核对家庭人口、劳动力和就业状况",
     verify_en="Check who lives there, who can work, and who has work",
 )
-_home = partial(
-    _f, record="household", verify_zh="查看住房、饮水和承包地情况", verify_en="Look at the house, the water and the land"
-)
+_home = partial(_f, record="household", verify_zh="核对农户类型和承包地情况", verify_en="Check the kind of household and its land")
 FEATURES = (
     _f("n_members", unit="count", zh="家庭人口", en="household members", monotone=0),
     _f("n_children", unit="count", zh="16岁以下人口", en="members under 16", monotone=0),
@@ -48,20 +47,16 @@ FEATURES = (
     _f("n_away", unit="count", zh="外出务工人数", en="members working away", monotone=0),
     _f("n_employee_insured", unit="count", zh="参加职工医保人数", en="members with a job's health cover", monotone=0),
     _f("n_without_health_cover", unit="count", zh="未参加医保人数", en="members without health cover", monotone=1, responsible="office"),
-    _home("housing_grade", unit="grade", zh="住房安全等级（1为A级，4为D级）", en="housing grade (1 = A, 4 = D)", monotone=1),
-    _home("water_unsafe", unit="flag", zh="饮水不安全", en="unsafe drinking water", monotone=1, responsible="office"),
-    _home("fuel_grade", unit="grade", zh="燃料等级（1为管道燃气或电，3为柴草煤炭）", en="cooking fuel (1 = network, 3 = solid)", monotone=0),
-    _home("no_private_toilet", unit="flag", zh="无独用厕所", en="no toilet of its own", monotone=0),
-    _home("flood_prone", unit="flag", zh="位于易涝区", en="in a flood-prone place", monotone=0, responsible="market_or_nature"),
-    _home("rooms_per_member", unit="ratio", zh="人均房间数", en="rooms per member", monotone=-1),
     _home("land_per_member", unit="mu", zh="人均承包地", en="contracted land per member", monotone=0),
     _home("resettled", unit="flag", zh="易地搬迁户", en="resettled household", monotone=0),
     _home("ex_poor", unit="flag", zh="脱贫户", en="left registered poverty", monotone=0),
+    _f("rigid_expense_12m_line_ratio", unit="lines", zh="近12个月人均刚性支出（医疗除外）", en="rigid expenditure of 12 months per head, medical apart", monotone=0, record="expense",
+       verify_zh="核对照护、学费、事故等支出票据，符合条件的申请救助", verify_en="Check bills for care, tuition or accidents, and whether relief can be applied for"),
 )  # fmt: skip
 
 
 def build(context: Context) -> Any:
-    """One row per household of the day: the features, `on_member` and `on_household`."""
+    """One row per household of the day: the features, `on_member`, `on_household` and `on_expense`."""
     who = context.members
     age, adult = who.age_years, who.age_years >= ADULT_YEARS
     years = who.education.cases(*EDUCATION_YEARS.items())
@@ -100,19 +95,22 @@ def build(context: Context) -> Any:
         working_share=divide(people.n_working, people.n_members),
     )
     home = context.view.table("household").drop("village_code").rename(on_household="recorded_on")
-    t = context.homes.select("household_id").left_join(people, "household_id").drop("household_id_right")
+    t = _expenses(context).left_join(people, "household_id").drop("household_id_right")
     t = t.left_join(home, "household_id").drop("household_id_right")
     return t.mutate(
-        housing_grade=t.housing_grade.cases(*HOUSING_GRADES.items()),
-        water_unsafe=(~t.water_safe).cast("int8"),
-        flood_prone=t.flood_prone.cast("int8"),
-        fuel_grade=t.cooking_fuel.cases(*FUEL_GRADES.items()),
-        no_private_toilet=(~t.private_toilet).cast("int8"),
-        rooms_per_member=divide(t.rooms, t.n_members),
         land_per_member=divide(t.land_mu, t.n_members),
         resettled=t.resettled.cast("int8"),
         ex_poor=(t.registered_type == "ex_poor").cast("int8"),
-    ).select("household_id", "on_member", "on_household", *[f.name for f in FEATURES])
+        rigid_expense_12m_line_ratio=divide(t.rigid_cny, t.line_heads),
+    ).select("household_id", "on_member", "on_household", "on_expense", *[f.name for f in FEATURES])
+
+
+def _expenses(context: Context) -> ir.Table:
+    """Every household of the day with its rigid expenditure of twelve months; illness is told by the claims, with their own family."""
+    e = context.view.table("expense")
+    e = e.filter((e.kind != "illness") & in_last_months(context, e.period_end, 12))
+    rows = e.group_by("household_id").agg(on_expense=e.recorded_on.max(), rigid_cny=e.amount_cny.sum())
+    return zero_where_delivered(context, rows, table="expense", columns=("rigid_cny",))
 
 
 FAMILY = Family(name="household", zh="家庭", en="household", features=FEATURES, build=build)

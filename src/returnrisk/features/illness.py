@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import divide, in_last_months, months_since, zero_where_delivered
-from returnrisk.store.view import View
-
-if TYPE_CHECKING:
-    import ibis.expr.types as ir
+from returnrisk.outcomes import claims_of_households
 
 _f = partial(
     Feature,
@@ -42,26 +39,11 @@ CLAIM_COLUMNS = (
 )
 
 
-def _paid_by(view: View) -> ir.Table:
-    """Claims with the household the person lived in on the day of treatment: it paid, also for a member who has died or left since."""
-    claims, spells = view.table("medical"), view.table("household_roster")
-    lived = spells.select("person_id", "household_id", "joined_on", "left_on")
-    inside = claims.join(
-        lived,
-        [
-            claims.person_id == lived.person_id,
-            lived.joined_on.isnull() | (lived.joined_on <= claims.treated_on),
-            lived.left_on.isnull() | (lived.left_on >= claims.treated_on),
-        ],
-    ).drop("person_id_right", "joined_on", "left_on")
-    return inside.distinct(on=["claim_id", "household_id"])
-
-
 def build(context: Context) -> Any:
-    """One row per household of the day: the features, `on_medical`."""
+    """One row per household of the day: the features, `on_medical` and `on_member`."""
     day = context.view.day
     who = context.members
-    claims = _paid_by(context.view)
+    claims = claims_of_households(context.view)
     year, quarter = in_last_months(context, claims.treated_on, 12), in_last_months(context, claims.treated_on, 3)
     stay = claims.kind == "inpatient"
     rows = claims.group_by("household_id").agg(
@@ -75,19 +57,18 @@ def build(context: Context) -> Any:
         last_stay_on=claims.treated_on.max(where=stay),
     )
     t = zero_where_delivered(context, rows, table="medical", columns=CLAIM_COLUMNS)
-    line = context.now.select("household_id", "n_members", "line_cny_year")
-    t = t.left_join(line, "household_id").drop("household_id_right")
     ill = who.group_by("household_id").agg(
+        on_member=who.on_member.max(),
         n_seriously_ill=(who.health == "serious").cast("int64").sum(),
         n_chronically_ill=(who.health == "chronic").cast("int64").sum(),
     )
     t = t.left_join(ill, "household_id").drop("household_id_right")
     return t.mutate(
-        out_of_pocket_12m_line_ratio=divide(t.out_of_pocket_12m_cny, t.n_members * t.line_cny_year),
-        out_of_pocket_3m_line_ratio=divide(t.out_of_pocket_3m_cny, t.n_members * t.line_cny_year),
+        out_of_pocket_12m_line_ratio=divide(t.out_of_pocket_12m_cny, t.line_heads),
+        out_of_pocket_3m_line_ratio=divide(t.out_of_pocket_3m_cny, t.line_heads),
         out_of_pocket_share_12m=divide(t.out_of_pocket_12m_cny, t.medical_total_12m_cny),
         months_since_inpatient=months_since(day, t.last_stay_on),
-    ).select("household_id", "on_medical", *[f.name for f in FEATURES])
+    ).select("household_id", "on_medical", "on_member", *[f.name for f in FEATURES])
 
 
 FAMILY = Family(name="illness", zh="疾病", en="illness", features=FEATURES, build=build)

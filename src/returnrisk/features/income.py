@@ -128,16 +128,8 @@ def _levels(context: Context) -> ir.Table:
 
 def _items(context: Context) -> ir.Table:
     """From the items of the latest window: one row per household with any income row."""
-    now = context.ending_on
-    rows = window_income(context.view, window_frame([now], window=context.spec.window))
-    by_item = rows.group_by("household_id", "source", "item").agg(
-        net_cny=rows.net_cny.sum(),
-        gross_cny=rows.gross_cny.sum(),
-        cost_cny=rows.cost_cny.sum(),
-        on_income=rows.recorded_on.max(),
-        estimated_cny=rows.gross_cny.sum(where=rows.estimated),
-        stated_cny=rows.gross_cny.sum(where=rows.estimated.notnull()),
-    )
+    by_item = context.items
+    rows = window_income(context.view, window_frame([context.ending_on], window=context.spec.window))
 
     def total(items: tuple[str, ...]) -> Any:
         return by_item.net_cny.sum(where=by_item.item.isin(items)).fill_null(0)

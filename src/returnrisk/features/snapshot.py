@@ -11,16 +11,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.accounts import population
+from returnrisk.accounts import population, window_frame, window_income
 from returnrisk.config import OutcomeSpec
 from returnrisk.errors import NotEnoughDataError
-from returnrisk.features.catalogue import Context, Feature
+from returnrisk.features.catalogue import Context, Family, Feature
+from returnrisk.features.common import ARRIVING
 from returnrisk.features.families import FAMILIES, catalogue
 from returnrisk.features.people import living_members
 from returnrisk.outcomes import account_end, account_path, strata
 from returnrisk.store.view import View
+from returnrisk.timeline import Window, month_end
 
 if TYPE_CHECKING:
+    import ibis.expr.types as ir
     import numpy as np
     import pandas as pd
 
@@ -88,7 +91,8 @@ def build_snapshot(view: View, *, spec: OutcomeSpec, families: Iterable[str] | N
         raise NotEnoughDataError(f"no household has a member on {view.day}: is the day before the first delivery?")
     table = _status(status, view.day)
     for family in wanted:
-        table = _add_family(table, family.build(context), [f.name for f in family.features])
+        rows = None if _never_came(context, family) else family.build(context)
+        table = _add_family(table, rows, family)
     names = [f.name for f in entries]
     dates = sorted(c for c in table.columns if c.startswith("on_"))
     table[names] = table[names].astype("float32")
@@ -102,16 +106,52 @@ def _context(view: View, spec: OutcomeSpec) -> Context:
     def kept(name: str, rows: Any) -> Any:
         return con.create_table(f"snapshot_{name}", rows, temp=True, overwrite=True)
 
-    people = population(view, [view.day]).drop("ending_on")
     path = kept("path", account_path(view, spec=spec))
+    now = kept("now", path.filter(path.lag_months == 0))
+    files = kept("files", _recent_files(view))
+    ending_on = account_end(view, spec=spec)
     return Context(
         view=view,
         spec=spec,
-        ending_on=account_end(view, spec=spec),
+        ending_on=ending_on,
         path=path,
-        now=kept("now", path.filter(path.lag_months == 0)),
-        homes=kept("homes", people.mutate(township_code=people.village_code // 1000)),
+        now=now,
+        items=kept("items", _items(view, ending_on, spec)),
+        homes=kept("homes", _homes(view, now, files)),
         members=kept("members", living_members(view)),
+        arrived=frozenset(files.select("table_name").distinct().to_pyarrow()["table_name"].to_pylist()),
+    )
+
+
+def _recent_files(view: View) -> ir.Table:
+    """Which township delivered which table in the twelve months to the day: table_name, township_code, each once."""
+    import ibis
+
+    start, end = Window("trailing", 12).bounds(month_end(view.day))
+    files = view.table("delivery")
+    inside = files.filter((files.period_start >= ibis.literal(start)) & (files.period_end <= ibis.literal(end)))
+    return inside.select("table_name", "township_code").distinct()
+
+
+def _homes(view: View, now: ir.Table, files: ir.Table) -> ir.Table:
+    people = population(view, [view.day]).drop("ending_on")
+    people = people.mutate(township_code=people.village_code // 1000)
+    flags = {f"arrived_{name}": (files.table_name == name).any() for name in ARRIVING}
+    t = people.left_join(files.group_by("township_code").agg(**flags), "township_code").drop("township_code_right")
+    lines = now.select("household_id", line_heads=now.n_members * now.line_cny_year)
+    t = t.left_join(lines, "household_id").drop("household_id_right")
+    return t.mutate(**{name: t[name].fill_null(False) for name in flags})
+
+
+def _items(view: View, ending_on: dt.date, spec: OutcomeSpec) -> ir.Table:
+    rows = window_income(view, window_frame([ending_on], window=spec.window))
+    return rows.group_by("household_id", "source", "item").agg(
+        net_cny=rows.net_cny.sum(),
+        gross_cny=rows.gross_cny.sum(),
+        cost_cny=rows.cost_cny.sum(),
+        on_income=rows.recorded_on.max(),
+        estimated_cny=rows.gross_cny.sum(where=rows.estimated),
+        stated_cny=rows.gross_cny.sum(where=rows.estimated.notnull()),
     )
 
 
@@ -127,14 +167,26 @@ def _status(status: pd.DataFrame, day: dt.date) -> pd.DataFrame:
     return table[list(STATUS_COLUMNS)]
 
 
-def _add_family(table: pd.DataFrame, rows: Any, names: list[str]) -> pd.DataFrame:
-    """Join one family's rows; a record date another family already gave is kept as the later of the two."""
+def _never_came(context: Context, family: Family) -> bool:
+    """Whether nothing of the family can be known: no row of its tables in the store, and no township that delivered one of them."""
+    stored = context.view.store.manifest.tables
+    return bool(family.tables) and not any(
+        name in context.arrived or (name in stored and stored[name].n_rows > 0) for name in family.tables
+    )
+
+
+def _add_family(table: pd.DataFrame, rows: ir.Table | None, family: Family) -> pd.DataFrame:
+    """Join one family's rows (None: all unknown); a record date another family already gave is kept as the later of the two."""
     import pandas as pd
 
-    typed = rows.mutate(**{name: rows[name].cast("float64") for name in names})
-    frame = typed.to_pandas()
-    dates = [c for c in frame.columns if c.startswith("on_")]
-    frame[dates] = frame[dates].apply(pd.to_datetime)
+    names, dates = [f.name for f in family.features], family.records()
+    if rows is None:
+        frame = pd.DataFrame(
+            {"household_id": table["household_id"], **dict.fromkeys(dates, pd.NaT), **dict.fromkeys(names, float("nan"))}
+        )
+    else:
+        frame = rows.select("household_id", *dates, **{name: rows[name].cast("float64") for name in names}).to_pandas()
+    frame[dates] = frame[dates].astype("datetime64[ns]")
     shared = [c for c in dates if c in table.columns]
     joined = table.merge(
         frame.rename(columns={c: f"{c}__new" for c in shared}), on="household_id", how="left", validate="one_to_one"

@@ -45,10 +45,8 @@ def build(context: Context) -> Any:
     )
     counted = [f.name for f in FEATURES if f.unit in ("flag", "count")]
     t = zero_where_delivered(context, rows, table="subsidy", columns=[*counted, "amount_cny"])
-    now = context.now.select("household_id", "n_members", "line_cny_year")
-    t = t.left_join(now, "household_id").drop("household_id_right")
     return t.mutate(
-        subsidy_month_line_ratio=divide(t.amount_cny * 12, t.n_members * t.line_cny_year),
+        subsidy_month_line_ratio=divide(t.amount_cny * 12, t.line_heads),
         months_since_subsidy_change=months_since(context.view.day, t.changed_on),
     ).select("household_id", "on_subsidy", *[f.name for f in FEATURES])
 

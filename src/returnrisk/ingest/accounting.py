@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Contract
@@ -22,7 +23,7 @@ QUARANTINE_COLUMNS = ("table_name", "file", "sheet", "row_number", "code", "fiel
 DUPLICATE_COLUMNS = ("table_name", "file", "sheet", "row_number", "of_file", "of_sheet", "of_row_number")
 FILE_COLUMNS = (
     "table_name", "file", "sheet", "sha256", "n_input", "n_accepted", "n_duplicate", "n_quarantined", "n_blank", "unknown_columns", "n_unknown_cells",
-    "n_header", "n_total", "n_note", "n_repeated_header",
+    "n_header", "n_total", "n_note", "n_repeated_header", "n_withdrawn",
 )  # fmt: skip
 NOTICE_COLUMNS = ("table_name", "file", "sheet", "code", "field", "n", "rows", "text_zh", "text_en")
 
@@ -35,7 +36,7 @@ class IngestReport:
     ----------
     files
         One row per file and sheet: counts that add up (n_input = n_accepted + n_duplicate + n_quarantined); apart from them the rows
-        that are no data (header, blank, totals, notes, the header repeated), which with n_input make up all rows of the sheet; and
+        that are no data (header, blank, totals, notes, the header repeated, withdrawn by the office), which with n_input make up all rows of the sheet; and
         the columns nobody asked for with the number of filled cells dropped.
     quarantine
         One row per quarantined input row and reason: file, sheet, row number, code, field, text in both languages. No cell value.
@@ -44,12 +45,16 @@ class IngestReport:
     notices
         What was put right while reading, or left out: file, sheet, code, column, how many cells, rows or sheets, the first row
         numbers, text in both languages. No cell value.
+    corrections
+        One row per line of a quarantine workbook sent back: the row it is about and what became of it. A corrected row is counted in
+        the file it was first sent in.
     """
 
     files: pd.DataFrame
     quarantine: pd.DataFrame
     duplicates: pd.DataFrame
     notices: pd.DataFrame
+    corrections: pd.DataFrame
 
     def frame(self) -> pd.DataFrame:
         """Counts by table."""
@@ -75,11 +80,16 @@ def frame_of(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFra
 
 @dataclass(frozen=True, slots=True)
 class ReadSheet:
-    """A sheet of the inbox with its columns mapped and its file's checksum."""
+    """A sheet of the inbox with its columns mapped and its file's checksum.
+
+    `attempts` counts by row number the corrections in place, `n_withdrawn` the rows the office took back.
+    """
 
     raw: RawSheet
     headers: HeaderMap
     sha256: str
+    attempts: Mapping[int, int] = field(default_factory=dict)
+    n_withdrawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,4 +211,5 @@ def _file_counts(contract: Contract, sheet: ReadSheet, *, n_accepted: int, n_qua
         "n_total": raw.set_aside.get("ING023", 0),
         "n_note": raw.set_aside.get("ING024", 0),
         "n_repeated_header": raw.set_aside.get("ING025", 0),
+        "n_withdrawn": sheet.n_withdrawn,
     }

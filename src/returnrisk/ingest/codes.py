@@ -85,6 +85,17 @@ _CATALOGUE = (
     ("ING049", "unclear_unit", "stops", "金额单位不明确", "the unit of amounts is not clear"),
     ("ING050", "sheet_without_table", "notice", "非数据工作表（说明等），未读取", "a sheet that holds no rows of the table: not read"),
     ("ING051", "source_mapping", "notice", "按来源映射读取", "read through a source's mapping"),
+    # identity numbers and division codes
+    ("ING060", "wrong_check_digit", "quarantines", "身份证号校验码不符", "the identity number's check digit is wrong"),
+    ("ING062", "impossible_id_date", "quarantines", "身份证号中的出生日期不可能", "the birth date inside the identity number is impossible"),
+    ("ING063", "unknown_id_division", "quarantines", "身份证号前两位不是任何省级代码", "the identity number begins with no province's code"),
+    ("ING065", "replaced_division", "recovers", "旧区划代码，已换成现行代码", "a former division code: replaced by its successor"),
+    ("ING066", "unknown_division", "notice", "区划代码表中没有的代码", "codes that the table of divisions does not hold"),
+    # corrections sent back
+    ("ING070", "row_not_quarantined", "notice", "更正所指的行不在隔离中，更正未采用", "the correction is for a row that was not quarantined: not applied"),
+    ("ING071", "file_replaced", "notice", "更正所指的文件已被替换或移走，更正未采用", "the corrected file has been replaced or removed since: not applied"),
+    ("ING072", "contradictory_corrections", "notice", "同一行有互相矛盾的更正，均未采用", "corrections of one row contradict each other: none applied"),
+    ("ING073", "other_columns", "notice", "更正单的列与原文件不同，更正未采用", "the columns differ from the original file's: not applied"),
     # the contracts' own
     ("CON001", "required_empty", "quarantines", "必填项为空", "a required value is missing"),
     ("CON002", "value_not_listed", "quarantines", "不在代码表内", "is not in the code list"),

@@ -26,10 +26,13 @@ from returnrisk.ingest.accounting import (
     frame_of,
 )
 from returnrisk.ingest.codes import stop
+from returnrisk.ingest.corrections import closing_workbooks, correct, correction_frame, is_correction_workbook
 from returnrisk.ingest.county import home_county
+from returnrisk.ingest.divisions import Divisions, load_divisions, with_current_codes
 from returnrisk.ingest.half_delivery import HalfDelivery, half_delivered
 from returnrisk.ingest.headers import map_headers, recognise_table
 from returnrisk.ingest.mapping import FileMapping, load_mappings, mapping_of
+from returnrisk.ingest.quarantine_workbook import QuarantinedSheet, quarantined_sheet, workbooks_stand, write_quarantine_workbooks
 from returnrisk.ingest.readers import read_file
 from returnrisk.ingest.sheets import expected_of
 from returnrisk.ingest.table import ingest_table
@@ -41,8 +44,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Progress = Callable[[str, int, int], None]
-ACCOUNTS = ("files", "quarantine", "duplicates", "notices")
-INGEST_VERSION = 2
+ACCOUNTS = ("files", "quarantine", "duplicates", "notices", "corrections")
+QUARANTINE, DIVISIONS = "quarantine", "divisions.csv"
+INGEST_VERSION = 3
 """Raise it whenever the same files would be read otherwise: the store is then made anew."""
 REQUIRED_TABLES = ("village", "household", "household_roster", "member", "income", "delivery", "line")
 
@@ -72,6 +76,9 @@ def ingest_inbox(
 ) -> IngestResult:
     """Read all files of `inbox` and replace the store.
 
+    Beside the store lie `quarantine/`, the workbooks of quarantined rows, which offices correct and which are then put into the inbox,
+    and the county's own `divisions.csv`, if it has one.
+
     Parameters
     ----------
     inbox
@@ -100,21 +107,33 @@ def ingest_inbox(
     report = progress or (lambda *_: None)
     reading = load_mappings(contracts=known) if mappings is None else tuple(mappings)
     rule = half_delivery or HalfDelivery()
-    inputs = _inputs_fingerprint(inbox, key=key, settings=(sorted((delays or {}).items()), sorted(known.items()), reading, rule))
-    if (before := _unchanged(store, inputs)) is not None:
+    divisions = load_divisions(store.parent / DIVISIONS)
+    settings = (sorted((delays or {}).items()), sorted(known.items()), reading, rule, divisions)
+    inputs = _inputs_fingerprint(inbox, key=key, settings=settings)
+    before = _unchanged(store, inputs)
+    if before is not None and workbooks_stand(before.report.quarantine, store.parent / QUARANTINE):
         return before
     _refuse_lost_files(inbox, store)
-    by_table = _read_all(inbox, known, reading, progress=report)
+    by_table, fates = correct(
+        _read_all(inbox, known, reading, progress=report), known, workbooks=_correction_workbooks(inbox), inbox=inbox
+    )
     delay_of = {name: (delays or {}).get(name, contract.delay_days) for name, contract in known.items()}
-    accepted, accounts = _check_all(by_table, known, key=key, delays=delay_of, rule=rule, progress=report)
+    accepted, accounts, waiting = _check_all(
+        by_table, known, key=key, delays=delay_of, rule=rule, divisions=divisions, progress=report
+    )
+    quarantine = frame_of([row for a in accounts for row in a.quarantined], QUARANTINE_COLUMNS)
+    corrections = correction_frame(fates, quarantine=quarantine)
+    files = [row for a in accounts for row in a.files] + closing_workbooks(corrections, inbox=inbox)
     outcome = IngestReport(
-        files=frame_of([row for a in accounts for row in a.files], FILE_COLUMNS),
-        quarantine=frame_of([row for a in accounts for row in a.quarantined], QUARANTINE_COLUMNS),
+        files=frame_of(files, FILE_COLUMNS),
+        quarantine=quarantine,
         duplicates=frame_of([row for a in accounts for row in a.duplicates], DUPLICATE_COLUMNS),
         notices=frame_of([row for a in accounts for row in a.notices], NOTICE_COLUMNS),
+        corrections=corrections,
     )
     outcome.require_balance()
     report("write", 0, 1)
+    write_quarantine_workbooks(waiting, store.parent / QUARANTINE)  # before the store: a run that dies in between does it again
     sources = tuple({str(k): v for k, v in row.items()} for row in outcome.files.to_dict("records"))
     manifest = write_store(
         store,
@@ -136,22 +155,26 @@ def _check_all(
     key: bytes | None,
     delays: Mapping[str, int],
     rule: HalfDelivery,
+    divisions: Divisions,
     progress: Progress,
-) -> tuple[dict[str, Any], list[TableAccount]]:
-    """Accepted rows and account of every table: parents first, deliveries last, when it is known what was delivered."""
+) -> tuple[dict[str, Any], list[TableAccount], list[QuarantinedSheet]]:
+    """Accepted rows, account and waiting rows of every table: parents first, deliveries last, when it is known what was delivered."""
     con = connect()
     accepted: dict[str, Any] = {}
     accounts = []
+    waiting: list[QuarantinedSheet] = []
+    villages: set[int] = set()
     order = sorted((name for name in load_order(contracts) if name in by_table), key=lambda name: name == "delivery")
     county = home_county((s.raw, s.headers) for s in by_table["village"])
     for i, name in enumerate(order):
         progress("check", i, len(order))
         sheets = by_table.pop(name)
+        current = with_current_codes(sheets, contracts[name], divisions, villages=villages)
         late = partial(half_delivered, tables=accepted, delays=delays, rule=rule) if name == "delivery" else None
         result = ingest_table(
             con,
             contracts[name],
-            sheets=[(s.raw, s.headers) for s in sheets],
+            sheets=[(s.raw, s.headers) for s in current],
             parents=accepted,
             key=key,
             delay_days=delays[name],
@@ -159,8 +182,11 @@ def _check_all(
             late=late,
         )
         accepted[name] = result.accepted
-        accounts.append(account_table(contracts[name], sheets, result))
-    return accepted, accounts
+        if name == "village":
+            villages = set(result.accepted.village_code.to_pyarrow().to_pylist())
+        accounts.append(account_table(contracts[name], current, result))
+        waiting += [quarantined_sheet(contracts[name], s, reasons=accounts[-1].quarantined) for s in sheets]
+    return accepted, accounts, waiting
 
 
 def _inputs_fingerprint(inbox: Path, *, key: bytes | None, settings: tuple[Any, ...]) -> str:
@@ -203,10 +229,14 @@ def _inbox_files(inbox: Path) -> list[Path]:
     return sorted(p for p in inbox.rglob("*") if p.is_file() and not p.name.startswith((".", "~$")))
 
 
+def _correction_workbooks(inbox: Path) -> list[Path]:
+    return [p for p in _inbox_files(inbox) if is_correction_workbook(p)]
+
+
 def _read_all(
     inbox: Path, contracts: Mapping[str, Contract], mappings: Sequence[FileMapping], *, progress: Progress
 ) -> dict[str, list[ReadSheet]]:
-    paths = _inbox_files(inbox)
+    paths = [p for p in _inbox_files(inbox) if not is_correction_workbook(p)]
     if not paths:
         raise IngestError(stop("ING010", "inbox", "the inbox is empty: put the departments' csv and xlsx files there"))
     by_table: dict[str, list[ReadSheet]] = {}

@@ -133,6 +133,8 @@ def read_mapping(text: str, *, where: str, contracts: Mapping[str, Contract]) ->
         if document["schema"] != SCHEMA:
             raise ContractError(f"{where} is of schema {document['schema']}; this version reads schema {SCHEMA}")
         _refuse_unknown("key", document, _TOP, where=where)
+        if document.get("confirmed", True) is not True:
+            raise ContractError(f"{where} is a draft: check every line, then set confirmed to true")
         mappings = [_parse(node, source=document["name"], where=where) for node in document["files"]]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ContractError(f"{where} is not a whole mapping: {type(error).__name__} {error}") from error

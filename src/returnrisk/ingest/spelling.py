@@ -254,8 +254,14 @@ def spell_identifier(text: str, f: Field) -> Spelt:
     return Spelt(mark("ING014"))
 
 
-def respell(column: Any, f: Field, reading: Reading) -> Respelt:
+def respell(column: Any, f: Field, reading: Reading, *, refuse: str | None = None) -> Respelt:
     """A column of trimmed texts (Arrow, NULL for empty) as the engine reads its field.
+
+    Parameters
+    ----------
+    refuse
+        Code of the mark that takes the place of what was not understood; None leaves it as it was. A date of plain form stays in
+        either case: whether the calendar has it, the engine says.
 
     Examples
     --------
@@ -276,6 +282,9 @@ def respell(column: Any, f: Field, reading: Reading) -> Respelt:
     encoded = column.take(where).dictionary_encode()
     spell = _speller(column, f, reading)
     spelt = [spell(text) for text in encoded.dictionary.to_pylist()]
+    if refuse:
+        is_plain = _plain(f)
+        spelt = [s if s.text is None or s.text.startswith(MARK) or is_plain(s.text) else Spelt(mark(refuse)) for s in spelt]
     respelt = pa.array([s.text for s in spelt], pa.string()).take(encoded.indices)
     positions = {}
     for code in sorted({c for s in spelt for c in s.codes}):
@@ -302,6 +311,17 @@ def _odd(column: Any, f: Field, reading: Reading) -> Any:
         return pc.invert(pc.match_substring_regex(column, PLAIN_NUMBERS[f.type]))
     signs = pa.array(sorted({s for p in PLACEHOLDERS for s in (p, p.upper(), p.title())}))
     return pc.or_(pc.match_substring_regex(column, ODD_CHARACTERS), pc.is_in(column, signs))
+
+
+def _plain(f: Field) -> Callable[[str], bool]:
+    """Whether a text is one that the engine reads for sure (a date: if the calendar has it)."""
+    if f.codes:
+        known = {*map(str, f.codes), *map(str, f.valid_values or ())}
+        return lambda text: text in known
+    if f.type == "boolean":
+        return lambda text: text in PLAIN_YES_NO
+    form = re.compile(PLAIN_DATE if f.type == "date" else PLAIN_NUMBERS.get(f.type, ""))
+    return lambda text: form.search(text) is not None
 
 
 def _speller(column: Any, f: Field, reading: Reading) -> Callable[[str], Spelt]:

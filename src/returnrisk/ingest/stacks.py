@@ -11,7 +11,7 @@ from returnrisk.contracts import Contract
 from returnrisk.ingest.headers import HeaderMap
 from returnrisk.ingest.sheets import Notice, RawSheet
 from returnrisk.ingest.spelling import ROWS_SHOWN, Reading, respell
-from returnrisk.ingest.values import pseudonymise_column
+from returnrisk.ingest.values import Pseudonymised, pseudonymise_columns, refusal
 
 RAW = "raw__"
 """Prefix of the text columns, so that a field and its text can stand side by side."""
@@ -43,8 +43,9 @@ def stacked(
     marks: dict[frozenset[str], dict[str, set[str]]] = {}
     notices: list[list[Notice]] = []
     offset = 0
-    for sheet, headers in sheets:
-        columns, found, said = _columns(sheet, headers, contract, key=key)
+    identified = _identified(sheets, contract, key=key)
+    for i, (sheet, headers) in enumerate(sheets):
+        columns, found, said = _columns(sheet, headers, contract, identified=identified[i])
         n = sheet.table.num_rows
         columns["row"] = pa.array(range(offset, offset + n), pa.int64())
         kind = frozenset(columns)
@@ -62,8 +63,26 @@ def stacked(
     ], notices
 
 
+def _identified(
+    sheets: list[tuple[RawSheet, HeaderMap]], contract: Contract, *, key: bytes | None
+) -> list[dict[str, Pseudonymised]]:
+    """For each sheet its identifier columns as pseudonyms, by field."""
+    done: list[dict[str, Pseudonymised]] = [{} for _ in sheets]
+    for field in (f for f in contract.fields if f.pseudonym):
+        holding = [
+            (i, sheet.table[header])
+            for i, (sheet, headers) in enumerate(sheets)
+            for header, name in headers.fields.items()
+            if name == field.name
+        ]
+        if holding:
+            for (i, _), made in zip(holding, pseudonymise_columns([c for _, c in holding], field, key=key), strict=True):
+                done[i][field.name] = made
+    return done
+
+
 def _columns(
-    sheet: RawSheet, headers: HeaderMap, contract: Contract, *, key: bytes | None
+    sheet: RawSheet, headers: HeaderMap, contract: Contract, *, identified: Mapping[str, Pseudonymised]
 ) -> tuple[dict[str, Any], dict[str, frozenset[str]], list[Notice]]:
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -76,14 +95,14 @@ def _columns(
     numbers = sheet.table["row_number"].combine_chunks()
     for header, name, field in targets:
         if field.pseudonym:
-            made = pseudonymise_column(sheet.table[header], field, key=key)
+            made = identified[name]
             columns[name] = made.pseudonyms
             # the natural number stops here: downstream only whether there was one
             columns[RAW + name], found, positions = made.presence, made.marks, made.positions
         else:
             labels = headers.mapping.values.get(name, {}) if headers.mapping else {}
             reading = Reading(headers.factors.get(header, Decimal(1)), sheet.typed, sheet.epoch, labels)
-            done = respell(sheet.table[header], field, reading)
+            done = respell(sheet.table[header], field, reading, refuse=refusal(field))
             columns[RAW + name], found, positions = done.column, done.marks, done.positions
         if found:
             marks[name] = found

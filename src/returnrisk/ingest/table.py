@@ -170,24 +170,19 @@ def _typed(
 def _reading_checks(
     table: ir.Table, name: str, label: str, *, generic: tuple[str, str, str], marks: frozenset[str], field: str = ""
 ) -> list[Check]:
-    """That a cell could be read; cells marked under a code of their own are refused under that one."""
+    """That a cell could be read: one check for each mark that stands in the column, and for dates what the calendar says."""
     text, value = table[RAW + name], table[name]
     number, zh, en = generic
-    unread = unreadable(text, value)
     checks = []
+    unread = unreadable(text, value)
     for own in sorted(marks - {number}):
         says = code(own)
-        checks.append(
-            Check(
-                own,
-                field or name,
-                (text != mark(own)).fill_null(True),
-                f"{label}：{says.text_zh}",
-                f"{field or name}: {says.text_en}",
-            )
-        )
-        unread &= (text != mark(own)).fill_null(True)
-    return [*checks, Check(number, field or name, ~unread, zh, en)]
+        unmarked = (text != mark(own)).fill_null(True)
+        unread &= unmarked
+        checks.append(Check(own, field or name, unmarked, f"{label}：{says.text_zh}", f"{field or name}: {says.text_en}"))
+    if number in marks or value.type().is_date():
+        checks.append(Check(number, field or name, ~unread, zh, en))
+    return checks
 
 
 def _not_said_twice(checks: list[Check], table: ir.Table, parsed: set[str], contract: Contract) -> list[Check]:

@@ -1,18 +1,20 @@
 """Text to typed values, as engine expressions; identifiers to pseudonyms.
 
-Cells have been respelt before (`spelling`): what is still not plain here is refused. ING011 not a number, date or yes/no · ING012 not
-in the code list · ING014, ING015, ING017 identifier malformed, stored as a number, of the old 15 digits.
+Cells have been respelt before (`spelling`), so that a cell is either read for sure or holds a mark that says why not; only of a date
+the calendar is asked here. ING011 not a number, date or yes/no · ING012 not in the code list · ING014, ING015, ING017 identifier
+malformed, stored as a number, of the old 15 digits · ING060, ING062, ING063 impossible as a citizen number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Field
 from returnrisk.errors import PseudonymKeyError
-from returnrisk.ingest.spelling import MARK, PLAIN_NUMBERS, spell_identifier
+from returnrisk.ingest.id_numbers import VERDICT_CODES, id_number_verdicts
+from returnrisk.ingest.spelling import MARK, PLAIN_NUMBERS, Spelt, mark, spell_identifier
 from returnrisk.store.pseudonyms import pseudonymise
 
 if TYPE_CHECKING:
@@ -34,8 +36,13 @@ PARSE_TEXTS = {
 }
 
 
+def refusal(field: Field) -> str | None:
+    """Code of a cell of this field that cannot be read; None for free text, which always can."""
+    return PARSE_TEXTS["string"][0] if field.codes else PARSE_TEXTS[field.type][0] if field.type != "string" else None
+
+
 def parse_value(text: ir.StringValue, field: Field) -> ir.Value:
-    """Typed value of a trimmed text column; NULL where the text cannot be read (the caller compares with the text)."""
+    """Typed value of a respelt text column; NULL for a mark, and for a day that the calendar does not have."""
     import ibis
 
     if field.codes:
@@ -48,10 +55,7 @@ def parse_value(text: ir.StringValue, field: Field) -> ir.Value:
         iso = text.replace("/", "-")
         whole = ibis.cases((iso.re_search(MONTH), iso.concat("-01")), (iso.re_search(DAY), iso))
         return whole.try_cast("date")
-    if field.type in PLAIN_NUMBERS:
-        # stricter than the engine's casts, which round 3.7 to 4 and read 9.99901E+11, 0x10 and 1_0; money is rounded to the cent
-        return ibis.cases((text.re_search(PLAIN_NUMBERS[field.type]), text)).try_cast(field.type)
-    return text
+    return text.try_cast(field.type) if field.type in PLAIN_NUMBERS else text  # money is rounded to the cent
 
 
 def unreadable(text: ir.StringValue, value: ir.Value) -> ir.BooleanValue:
@@ -69,35 +73,57 @@ class Pseudonymised:
     positions: Mapping[str, Any]
 
 
-def pseudonymise_column(column: Any, field: Field, *, key: bytes | None) -> Pseudonymised:
-    """Identifier texts (Arrow string array) to pseudonyms; malformed ones become NULL and keep the mark that says why.
+def pseudonymise_columns(columns: Sequence[Any], field: Field, *, key: bytes | None) -> list[Pseudonymised]:
+    """Identifier texts (one Arrow string column per sheet) to pseudonyms; malformed ones become NULL and keep the mark that says why.
+
+    The same people stand in file after file: each distinct text of all sheets is proved and hashed once.
 
     Raises
     ------
     PseudonymKeyError
         There is no key.
     """
-    import re
-
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if key is None:
         raise PseudonymKeyError("files with identifiers cannot be ingested without a pseudonym key")
-    encoded = column.combine_chunks().dictionary_encode()
-    pattern = re.compile(field.source_pattern or "")
-    is_person = field.pseudonym == "person"
+    encoded = pa.chunked_array([c.combine_chunks() for c in columns], pa.string()).combine_chunks().dictionary_encode()
     texts = encoded.dictionary.to_pylist()
-    odd = {i: spell_identifier(t, field) for i, t in enumerate(texts) if not pattern.search(t) or (is_person and t[-1:] == "x")}
-    spelt = [odd[i].text if i in odd else t for i, t in enumerate(texts)]
+    odd = _odd_identifiers(texts, field)
+    spelt = [odd[i].text if i in odd else t for i, t in enumerate(texts)] if odd else texts
+    spelt = _proved(spelt) if field.pseudonym == "person" else spelt
     good = [t for t in spelt if t is not None and not t.startswith(MARK)]
     made: Mapping[str, int] = pseudonymise(good, kind=str(field.pseudonym), key=key)
-    presence = [t if t and t.startswith(MARK) else PRESENT for t in spelt]
-    mended = pa.array([i in odd and bool(odd[i].codes) for i in range(len(texts))], pa.bool_()).take(encoded.indices)
-    rows = pc.indices_nonzero(pc.fill_null(mended, fill_value=False))
-    return Pseudonymised(
-        pseudonyms=pa.array([made.get(str(t)) for t in spelt], pa.int64()).take(encoded.indices),
-        presence=pa.array(presence, pa.string()).take(encoded.indices),
-        marks=frozenset(p[1:] for p in presence if p.startswith(MARK)),
-        positions={"ING042": rows} if len(rows) else {},
-    )
+    pseudonyms = pa.array([made.get(str(t)) for t in spelt], pa.int64())
+    presence = pa.array([t if t and t.startswith(MARK) else PRESENT for t in spelt], pa.string())
+    mended = pa.array([i in odd and bool(odd[i].codes) for i in range(len(texts))], pa.bool_())
+    done, start = [], 0
+    for column in columns:
+        here = encoded.indices.slice(start, len(column))
+        start += len(column)
+        said = presence.take(here)
+        marks = frozenset(t[1:] for t in said.unique().to_pylist() if t and t.startswith(MARK))
+        rows = pc.indices_nonzero(pc.fill_null(mended.take(here), fill_value=False)) if odd else ()
+        done.append(Pseudonymised(pseudonyms.take(here), said, marks, {"ING042": rows} if len(rows) else {}))
+    return done
+
+
+def _odd_identifiers(texts: Sequence[str], field: Field) -> dict[int, Spelt]:
+    """Of the distinct identifiers those not in canonical form, by their place, respelt."""
+    import re
+
+    pattern = re.compile(field.source_pattern or "")
+    is_person = field.pseudonym == "person"
+    return {i: spell_identifier(t, field) for i, t in enumerate(texts) if not pattern.search(t) or (is_person and t[-1:] == "x")}
+
+
+def _proved(numbers: list[str | None]) -> list[str | None]:
+    """Citizen numbers whose check digit, birth date or province cannot be right become the mark that says which."""
+    import pyarrow as pa
+
+    verdicts = id_number_verdicts(pa.array(numbers, pa.string())).to_pylist()
+    return [
+        mark(VERDICT_CODES[v]) if v in VERDICT_CODES and n is not None and not n.startswith(MARK) else n
+        for n, v in zip(numbers, verdicts, strict=True)
+    ]

@@ -32,6 +32,9 @@ class IncomeOnly(RiskLearner):
         Name of the ratio's column.
     floor
         Ratio below which the tangent replaces the logarithm; above 0.
+    poorer_is_riskier
+        Hold the slope below 0. False for an outcome that is not about the line (a collapse of income rather meets those who had
+        a good year): the slope is what the training rows say.
 
     Examples
     --------
@@ -52,10 +55,18 @@ class IncomeOnly(RiskLearner):
     intercept_: float
     base_log_odds_: float
 
-    def __init__(self, *, feature_names: Sequence[str] | None = None, column: str | None = None, floor: float = 0.2) -> None:
+    def __init__(
+        self,
+        *,
+        feature_names: Sequence[str] | None = None,
+        column: str | None = None,
+        floor: float = 0.2,
+        poorer_is_riskier: bool = True,
+    ) -> None:
         self.feature_names = feature_names
         self.column = column
         self.floor = floor
+        self.poorer_is_riskier = poorer_is_riskier
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit slope and intercept on the rows with a ratio; input and errors as `LightGBMRisk.fit`.
@@ -85,7 +96,7 @@ class IncomeOnly(RiskLearner):
         model.fit((position[known, None] - center) / spread, outcome[known], sample_weight=weight[known])
         self.slope_ = float(model.coef_[0, 0]) / spread
         self.intercept_ = float(model.intercept_[0]) - self.slope_ * center
-        if self.slope_ > FLATTEST_SLOPE:
+        if self.poorer_is_riskier and self.slope_ > FLATTEST_SLOPE:
             self.slope_ = FLATTEST_SLOPE
             self.intercept_ = _log_odds(float(np.average(outcome[known], weights=weight[known]))) - self.slope_ * center
         return self

@@ -60,9 +60,8 @@ def _tuition(month: Month) -> Floats:
 def _rows(month: Month, kind: int, cny: Floats, *, year: bool = False) -> Sheet:
     who: Ints = np.flatnonzero(cny > 0)
     known: Bools = on_record(month, who, month.parameters.expense.p_recorded)
-    who = who[known]
     last = np.full(len(who), month.last_day)
-    return {
+    sheet = {
         "household_id": who,
         "kind": np.full(len(who), kind),
         "period_start": np.full(len(who), first_day(month.state.month - 11) if year else month.first_day),
@@ -70,3 +69,4 @@ def _rows(month: Month, kind: int, cny: Floats, *, year: bool = False) -> Sheet:
         "amount_cny": np.round(cny[who], 2),
         "recorded_on": office_days(month, last, month.parameters.office.expense_days),
     }
+    return filing.pick(sheet, known)  # drawn for all of them, so that one more on record changes no other row

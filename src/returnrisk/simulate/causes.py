@@ -73,6 +73,7 @@ TRACES: dict[Shock, tuple[Trace, ...]] = {
         Trace("industry_project", "state_on", {"state": ("failed",)}),
         Trace("support", "ended_on", {"measure": ("industry",)}),
     ),
+    Shock.CALAMITY: (Trace("disaster", "happened_on", {"hazard_kind": ("fire", "other")}, 62), _LOSS_SIGNAL),
     Shock.HARVEST: (_CROPS_LOST, _LOSS_SIGNAL),
     Shock.WAGE_DEFAULT: (Trace("signal", "raised_on", {"code": ("income_low", "debt")}, 62),),
 }

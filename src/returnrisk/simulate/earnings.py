@@ -85,6 +85,7 @@ def _farm(month: Month, ledger: Floats) -> None:
             households.land_mu - used >= 1, (households.land_mu - used) * p.rent_mu_year * month.price, 0.0
         )
     _industry_measure(month, ledger)
+    ledger[:, Item.CROPS_COST] += month.ruined
     ledger[:, Item.CROPS] += month.payout[:, 0]  # insurers pay for what was lost
     ledger[:, Item.LIVESTOCK] += month.payout[:, 1]
 

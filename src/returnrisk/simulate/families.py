@@ -11,7 +11,7 @@ import numpy as np
 from returnrisk.simulate.month import Month
 from returnrisk.simulate.parameters import Parameters
 from returnrisk.simulate.population import CHILD, GRANDCHILD, HEAD, OTHER, PARENT, SPOUSE
-from returnrisk.simulate.state import CountyState, Households, Ints, Programme
+from returnrisk.simulate.state import CountyState, Households, Ints, Measure, Programme
 
 
 def rearrange(state: CountyState, rng: np.random.Generator, parameters: Parameters) -> Month:
@@ -94,6 +94,7 @@ def _without_decisions(households: Households) -> None:
         "recorded",
         "identity_recorded",
         "loan_day",
+        "loan_due",
     ):
         getattr(households, name)[:] = -1
     for name in ("link_recorded", "insurance_recorded", "loan_recorded"):
@@ -138,7 +139,8 @@ def _move(month: Month) -> None:
     """A household moves to another village of its township, to the resettlement site if there is one."""
     villages, households = month.state.villages, month.state.households
     movers = month.drawn(month.state.n_households, month.parameters.family.move_year / 12)
-    movers = movers[month.alive()[movers] & ~households.resettled[movers]]
+    bound = households.support_left[movers, Measure.INDUSTRY] > 0  # linked to the village's project
+    movers = movers[month.alive()[movers] & ~households.resettled[movers] & ~bound]
     order = np.lexsort((month.rng.random(len(villages.code)), ~villages.resettlement, villages.township))
     first = order[np.searchsorted(villages.township[order], villages.township[households.village[movers]])]
     changes = first != households.village[movers]

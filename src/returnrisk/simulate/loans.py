@@ -8,7 +8,7 @@ from returnrisk.simulate import filing
 from returnrisk.simulate.filing import Note, Sheet, office_days
 from returnrisk.simulate.month import Loans, Month
 from returnrisk.simulate.schools import TERTIARY, stages
-from returnrisk.simulate.state import Bools, Floats, Ints, Measure
+from returnrisk.simulate.state import Bools, Floats, Ints
 
 KINDS = ("micro_credit", "student", "other")
 MICRO_CREDIT, STUDENT, _ = range(len(KINDS))
@@ -67,7 +67,7 @@ def _rows(month: Month, who: Ints, amount: Floats, balance: Floats, *, day: Ints
         "kind": np.full(len(who), MICRO_CREDIT),
         "amount_cny": amount,
         "granted_on": granted,
-        "due_on": granted + month.parameters.support.months[Measure.MICRO_CREDIT] * 365 // 12,
+        "due_on": state.loan_due[who],
         "balance_cny": balance,
         "overdue": overdue,
         "recorded_on": recorded,

@@ -34,6 +34,7 @@ def suffer(month: Month) -> None:
     for strike in month.strikes:
         _struck(month, strike.hazard, strike.hit, strike.damage)
     _own_bad_luck(month)
+    _calamities(month)
     _fires_and_accidents(month)
 
 
@@ -106,6 +107,20 @@ def _own_bad_luck(month: Month) -> None:
         _lose(
             month, ill, np.full(len(ill), OTHER_HAZARD), herd_value(month, ill) * (1 - households.herd_kept[ill]), Insured.LIVESTOCK
         )
+
+
+def _calamities(month: Month) -> None:
+    """What strikes rich and poor alike and ruins what they put into their work: stores burnt, goods stolen, an advance never seen again.
+
+    The loss is a share of a year's income and stands in the ledger as cost of production.
+    """
+    p = month.parameters.loss
+    who = month.drawn(month.state.n_households, p.calamity_month)
+    who = who[month.members()[who] > 0]
+    lost = np.round(month.between(p.calamity_share, len(who)) * np.maximum(month.net_year()[who], 0.0))
+    month.ruined[who] = lost
+    month.hit(Shock.CALAMITY, who)
+    _lose(month, who, np.where(month.chance(p.p_calamity_fire, len(who)), FIRE, OTHER_HAZARD), lost, Insured.HOUSE)
 
 
 def _fires_and_accidents(month: Month) -> None:

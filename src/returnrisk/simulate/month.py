@@ -83,6 +83,7 @@ class Month:
     relief: Floats
     ledger: Floats
     payout: Floats
+    ruined: Floats
     strike_day: Ints
     project_failed: Bools
     strikes: list[Strike] = field(default_factory=list)
@@ -107,6 +108,7 @@ class Month:
             relief=np.zeros(n),
             ledger=np.zeros((len(Item), n)).T,
             payout=np.zeros((n, 2)),
+            ruined=np.zeros(n),
             strike_day=np.zeros(n_villages, dtype=np.int64),
             project_failed=np.zeros(n_villages, dtype=bool),
         )

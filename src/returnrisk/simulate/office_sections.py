@@ -62,6 +62,9 @@ class LossParameters:
     fire_cny: tuple[float, ...]
     accident_month: float
     accident_cny: tuple[float, ...]
+    calamity_month: float
+    calamity_share: tuple[float, ...]
+    p_calamity_fire: float
     p_house_damaged: float
     p_house_damaged_flood: float
 

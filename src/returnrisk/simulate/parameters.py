@@ -22,6 +22,8 @@ from returnrisk.simulate import office_sections
 from returnrisk.simulate import parameter_sections as sections
 
 PARAMETER_FILE = Path(__file__).with_name("parameters.toml")
+SETTING_FILE = Path(__file__).with_name("settings.toml")
+DEFAULT_SETTING = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,48 @@ def load_parameters(path: Path | None = None) -> Parameters:
 def default_parameters() -> Parameters:
     """The shipped parameters."""
     return load_parameters()
+
+
+def setting_names() -> tuple[str, ...]:
+    """The settings there are.
+
+    Examples
+    --------
+    >>> setting_names()
+    ('default', 'stable')
+    """
+    return (DEFAULT_SETTING, *sorted(_settings()))
+
+
+def setting_parameters(name: str) -> Parameters:
+    """The parameters of a setting: `default` (2 to 4% of those at risk fall in a year) or `stable` (0.8 to 1.2%).
+
+    Raises
+    ------
+    UnknownNameError
+        No such setting.
+
+    Examples
+    --------
+    >>> setting_parameters("stable").work.job_loss_month < default_parameters().work.job_loss_month
+    True
+    """
+    if name == DEFAULT_SETTING:
+        return default_parameters()
+    settings = _settings()
+    if name not in settings:
+        raise UnknownNameError("setting of the simulator", name, setting_names())
+    values = {}
+    for key, entry in settings[name].items():
+        if not isinstance(entry, dict) or set(entry) != {"value", "unit", "source"}:
+            raise ConfigError(f"{SETTING_FILE.name}: {key} of {name} must be written as {{ value, unit, source }} and nothing else")
+        values[key] = entry["value"]
+    return default_parameters().changed(values)
+
+
+@cache
+def _settings() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(SETTING_FILE.read_text(encoding="utf-8"))
 
 
 def _difference(found: Mapping[str, Any], expected: Mapping[str, Any], *, where: str) -> list[str]:

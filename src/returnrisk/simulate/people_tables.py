@@ -9,9 +9,10 @@ import pandas as pd
 
 from returnrisk.simulate import names
 from returnrisk.simulate.coding import NO_DAY, Naming, coded, days, joined
+from returnrisk.simulate.filing import steady
 from returnrisk.simulate.month import Month
 from returnrisk.simulate.records import MonthRecords, photograph
-from returnrisk.simulate.state import EDUCATIONS, EMPLOYMENT, GROUPS, HEALTHS, HOUSING, LABOURS, RELATIONS, SEXES
+from returnrisk.simulate.state import EDUCATIONS, EMPLOYMENT, GROUPS, HEALTHS, HOUSING, LABOURS, RELATIONS, SEXES, Ints
 
 
 def villages(naming: Naming, start: Month) -> pd.DataFrame:
@@ -38,6 +39,7 @@ def households(naming: Naming, start: Month, records: Sequence[MonthRecords]) ->
     here = np.flatnonzero(start.alive())
     n, who = len(here), joined(here, rows, "subject")
     values = joined(photograph(start).households[here], rows, "values")
+    card = _copied_from(start, who, state.village)
     return pd.DataFrame(
         {
             "household_id": naming.household.take(who),
@@ -48,11 +50,18 @@ def households(naming: Naming, start: Month, records: Sequence[MonthRecords]) ->
             "housing_grade": coded(HOUSING, values[:, 0]),
             "water_safe": values[:, 1].astype(bool),
             "flood_prone": state.flood_prone[who],
-            "rooms": state.rooms[who],
-            "land_mu": state.land_mu[who],
+            "rooms": state.rooms[card],
+            "land_mu": state.land_mu[card],
             "recorded_on": days(joined(np.full(n, start.first_day), rows, "recorded")),
         }
     )
+
+
+def _copied_from(start: Month, who: Ints, village: Ints) -> Ints:
+    """Whose land and rooms stand on each household's card: its own, or by copying those of its neighbour on the list (DOMAIN 7.4)."""
+    p, before = start.parameters.traps, np.maximum(who - 1, 0)
+    copied = (steady(who, 41) < p.p_card_copied) & (village[who] == village[before]) & p.sloppy_reporting
+    return np.where(copied, before, who)
 
 
 def roster(naming: Naming, start: Month, records: Sequence[MonthRecords]) -> pd.DataFrame:

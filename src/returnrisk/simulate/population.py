@@ -145,6 +145,7 @@ def _households(rng: np.random.Generator, parameters: Parameters, villages: Vill
         payout_due=np.zeros((n, 2)),
         loan_cny=np.zeros(n),
         loan_day=none - 1,
+        loan_due=none - 1,
         overdue=np.zeros(n, dtype=bool),
         link_recorded=none - 1,
         insurance_recorded=none - 1,

@@ -129,8 +129,8 @@ def _on_file(month: Month, before: Photograph, claims: Claims, monitoring: Monit
         household=before.changed_households(month, after),
         identity=before.changed_heads(month, after),
         subsidy=before.changed_subsidies(month, after),
-        ledger=file_ledger(month, month.ledger, never=never),
         delivery=deliveries(month, never=never),
+        ledger=file_ledger(month, month.ledger, never=never),
         truth=month_truth(month),
     )
     records.sheets = file_all(Note(month=month, before=before, after=after, claims=claims, monitoring=monitoring))

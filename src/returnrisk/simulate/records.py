@@ -212,7 +212,7 @@ def file_ledger(month: Month, income: Floats, *, never: Bools) -> LedgerRows:
     township = month.state.villages.township[month.state.households.village]
     filed = np.flatnonzero((income != 0).any(axis=1) & ~never[township])
     n = len(filed)
-    late = month.chance(p.p_income_late, n)
+    late = month.chance(p.p_income_late, n) & month.parameters.traps.sloppy_reporting
     delay = np.where(late, uniform_days(rng, p.income_late_days, n), uniform_days(rng, p.income_days, n))
     recorded = month.last_day + delay
     items = np.where(income[filed] == 0, np.nan, income[filed])
@@ -234,7 +234,7 @@ def file_ledger(month: Month, income: Floats, *, never: Bools) -> LedgerRows:
 def _wrong_entries(month: Month, income: Floats) -> tuple[Ints, Ints, Floats]:
     """Rows whose largest gross amount is first entered wrongly: row, item, and the amount entered."""
     p = month.parameters.reporting
-    rows = np.flatnonzero(month.chance(p.p_correction, len(income)))
+    rows = np.flatnonzero(month.chance(p.p_correction, len(income)) & month.parameters.traps.sloppy_reporting)
     gross = np.where(np.isin(np.arange(income.shape[1]), COSTS), -1.0, income[rows])
     columns = gross.argmax(axis=1)
     amount = income[rows, columns]

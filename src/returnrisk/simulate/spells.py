@@ -109,7 +109,8 @@ def _wage(month: Month, who: Ints, work: Ints, away: Bools) -> Floats:
     persons, households, p = month.state.persons, month.state.households, month.parameters.work
     level = 0.5 * households.ability[persons.household[who]] + persons.skill[who]
     level = level + month.parameters.member.wage_per_education_step * (persons.education[who] - 2)
-    wage = np.where(away, p.migrant_wage_month, p.local_wage_month) * np.exp(level + p.formal_premium * (work == Work.FORMAL))
+    local = p.local_wage_month / p.share_brought_home  # the register counts a share of either
+    wage = np.where(away, p.migrant_wage_month, local) * np.exp(level + p.formal_premium * (work == Work.FORMAL))
     wage = np.where(work == Work.POST, month.parameters.support.post_month, wage)
     return np.where(work == Work.SELF, np.nan, np.round(wage * month.price / 100) * 100)
 

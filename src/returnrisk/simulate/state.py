@@ -121,6 +121,7 @@ class Shock(IntEnum):
     HARVEST = 9
     LAID_OFF_TOGETHER = 10
     WAGE_DEFAULT = 11
+    CALAMITY = 12
 
 
 COSTS = np.array([Item.CROPS_COST, Item.LIVESTOCK_COST, Item.BUSINESS_COST])
@@ -167,12 +168,16 @@ class Arrays:
         return [(f.name, getattr(self, f.name)) for f in dataclasses.fields(self)]
 
     def append(self, more: Self) -> None:
-        """Add entries at the end; indices of the others, types and memory layout stay."""
+        """Add entries at the end; indices of the others, types and memory layout stay. Room is left for the next ones."""
         for name, array in more.items():
             mine = getattr(self, name)
-            grown = np.empty_like(mine, shape=(len(mine) + len(array), *mine.shape[1:]))
-            grown[: len(mine)], grown[len(mine) :] = mine, array
-            setattr(self, name, grown)
+            n, grown, room = len(mine), len(mine) + len(array), mine.base
+            begins = isinstance(room, np.ndarray) and room.ctypes.data == mine.ctypes.data and room.strides == mine.strides
+            if not (begins and len(room) >= grown):
+                room = np.empty_like(mine, shape=(grown + n // 20, *mine.shape[1:]))
+                room[:n] = mine
+            room[n:grown] = array
+            setattr(self, name, room[:grown])
 
     def take(self, places: Ints) -> Self:
         """The entries at these places, in arrays of their own."""
@@ -249,6 +254,7 @@ class Households(Arrays):
     payout_due: Floats  # CNY for crops and livestock that come next month
     loan_cny: Floats  # micro-credit not yet paid back
     loan_day: Ints
+    loan_due: Ints
     overdue: Bools
     link_recorded: Ints  # days of the last rows on file
     insurance_recorded: Ints

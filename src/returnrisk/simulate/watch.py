@@ -12,7 +12,7 @@ from returnrisk.simulate.quota import within_quota
 from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Shock, Work
 
 UNSTABLE, MARGINAL, SUDDEN = range(3)
-RISK_OF_SHOCK = np.array([0, 1, 4, 3, 5, 6, 6, 6, 5, 3, 4, 4])
+RISK_OF_SHOCK = np.array([0, 1, 4, 3, 5, 6, 6, 6, 5, 3, 4, 4, 3])
 """Risk type (illness, disability, schooling, disaster, job_loss, industry, other) that each `Shock` is filed under."""
 
 
@@ -101,7 +101,9 @@ def _identified(month: Month) -> Ints:
     chance = chance * np.where(households.ex_poor, p.ex_poor_factor, 1.0)
     may = ~households.monitored & month.alive()
     found = np.flatnonzero(may & month.chance(chance))
-    return within_quota(month, found, np.flatnonzero(may)) if month.parameters.traps.quota_binding else found
+    if not month.parameters.traps.quota_binding:
+        return found
+    return within_quota(month, found, np.flatnonzero(may & month.chance(seen_factor(month))))
 
 
 def _closed(month: Month) -> Ints:

@@ -1,27 +1,12 @@
-"""Who is at risk on a day, and what became of them: the outcome `fall`, its censoring and its not-computable stratum.
+"""Who is where on a day: the account's path, and the stratum of every household that has a member.
 
-Estimand. On `as_of`, a household is **at risk** when its register net income per head over the latest closed window is at or above
-the line and it is not under monitoring. Event, by the specification: `first`: below the line then in force on at least one
-settlement day in (as_of, as_of + horizon]; `at_end`: below it on the day as_of + horizon. Income and the line are those the label's
-view knows.
-
-Strata on a day (every household with a member belongs to exactly one): `monitored` · `not_computable` (too few delivered months, or
-no line; stays eligible for visits) · `below_line` (unmonitored and already below: a must-visit, no event to predict) · `at_risk`.
-
-Labels: 1, 0, or NULL with a reason: `censored` (the last settlement day had not closed by the label's day; events already seen
-would otherwise stand without the non-events of the same window) or `not_computable` (too few
-months delivered, or no member any more, on at least one of the days), counted and never taken for 0. Whether the household was seen
-to fall does not matter for that: keeping the events and dropping the non-events of a township with a missing file would select on
-the outcome.
-
-`entry` and `relapse` are `fall` on those who were never, and who were, registered as poor, monitored, or seen below the line on any
-settlement day before the latest window's end, as far back as the ledger reaches.
+On a day every household with a member belongs to exactly one stratum: `monitored` · `not_computable` (too few delivered months, or
+no line; stays eligible for visits) · `below_line` (unmonitored and already below: a must-visit, no fall to predict) · `at_risk`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from returnrisk.accounts import population, register_net
@@ -31,29 +16,9 @@ from returnrisk.timeline import add_months, months_between, settlement_days
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-    import pandas as pd
 
 HISTORY_LAGS_MONTHS = (3, 6, 9, 12, 15, 18, 21, 24)
 """Months before the latest window's end at which the account is looked at again (quarter steps, two years)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """Outcome of every at-risk household of one day.
-
-    `.frame()`: one row per at-risk household: household_id, as_of, y (1, 0 or NA), status ("event", "no_event", "censored",
-    "not_computable"), event_on (first settlement day below the line, or NaT).
-    """
-
-    table: pd.DataFrame
-
-    def frame(self) -> pd.DataFrame:
-        """The labels."""
-        return self.table
-
-    def counts(self) -> pd.Series:
-        """Households by status."""
-        return self.table["status"].value_counts().sort_index()
 
 
 def account_end(view: View, *, spec: OutcomeSpec) -> dt.date:
@@ -148,48 +113,3 @@ def strata(view: View, path: ir.Table, *, spec: OutcomeSpec) -> ir.Table:
         stratum=stratum,
         account_on=path.ending_on.max(where=path.lag_months == 0).as_scalar(),
     )
-
-
-def label_days(as_of: dt.date, *, spec: OutcomeSpec) -> list[dt.date]:
-    """Settlement days that decide the label of `as_of`, earliest first."""
-    if spec.rule == "at_end":
-        return [add_months(as_of, spec.horizon_months)]
-    return settlement_days(as_of, horizon_months=spec.horizon_months, settlement=spec.settlement)
-
-
-def fall_labels(at_risk: pd.DataFrame, *, as_of: dt.date, known: View, spec: OutcomeSpec) -> Labels:
-    """What became of the households at risk on `as_of`, as known to the view `known`.
-
-    Parameters
-    ----------
-    at_risk
-        Column household_id; one row per household at risk on `as_of`.
-    known
-        The view whose day says how much of the future has closed: nothing learnt after it enters.
-
-    Returns
-    -------
-    Labels
-        One row per household of `at_risk`.
-    """
-    import pandas as pd
-
-    days = label_days(as_of, spec=spec)
-    out = at_risk[["household_id"]].sort_values("household_id").reset_index(drop=True)
-    out["as_of"] = pd.Timestamp(as_of)
-    closed = days[-1] <= known.last_closed_on("income")
-    if closed:
-        seen = register_net(known, ends=days, window=spec.window, min_months=spec.min_months)
-        found = (
-            seen.group_by("household_id").agg(n_days=seen.below.count(), event_on=seen.ending_on.min(where=seen.below)).to_pandas()
-        )
-        out = out.merge(found, on="household_id", how="left", validate="one_to_one")
-    else:
-        out = out.assign(n_days=0, event_on=None)
-    whole = out["n_days"].fillna(0) == len(days)
-    out["event_on"] = pd.to_datetime(out["event_on"]).where(whole)
-    out["status"] = "not_computable" if closed else "censored"
-    out.loc[whole, "status"] = "no_event"
-    out.loc[whole & out["event_on"].notna(), "status"] = "event"
-    out["y"] = out["status"].map({"event": 1, "no_event": 0}).astype("Int8")
-    return Labels(table=out[["household_id", "as_of", "y", "status", "event_on"]])
