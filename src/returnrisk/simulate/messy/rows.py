@@ -154,7 +154,7 @@ def other_county_file(rng: np.random.Generator, household: Sheet) -> Sheet:
 def orphan_row(rng: np.random.Generator, sheet: Sheet, row: int) -> bool:
     """A row of a household the county does not know."""
     household = sheet.column_of("household_id")
-    if household is None or not household.field.references or household.header in sheet.locked:
+    if household is None or household.header in sheet.locked:
         return False
     cells: dict[str, Cell] = {household.header: f"{OTHER_COUNTY}-{row + 1:07d}"}
     extra = sheet.insert(ExtraRow(_place(rng, sheet, row), row, cells))
@@ -233,6 +233,12 @@ def wrong_cell_count(_: np.random.Generator, sheet: Sheet, row: int) -> bool:
     return True
 
 
+def _is_of_a_household(sheet: Sheet) -> bool:
+    """Whether the household is part of the key: only then another number makes another row, and no contradiction."""
+    column = sheet.column_of("household_id")
+    return column is not None and column.field.is_key and column.field.references is not None
+
+
 def _is_csv(sheet: Sheet) -> bool:
     return not sheet.is_workbook and _may_quarantine(sheet)
 
@@ -247,7 +253,7 @@ ROW_DIRT = (
     RowDirt("conflicting_rows", _may_quarantine, conflicting_rows),
     RowDirt("contradicting_fields", lambda s: _may_quarantine(s) and bool(_compared(s)), contradicting_fields),
     RowDirt("other_county", lambda s: s.table != "village" and _area_column(s) is not None, other_county),
-    RowDirt("orphan_row", _may_quarantine, orphan_row),
+    RowDirt("orphan_row", lambda s: _may_quarantine(s) and _is_of_a_household(s), orphan_row),
     RowDirt("two_names", lambda s: s.table == "identity", two_names),
     RowDirt("wrong_cell_count", _is_csv, wrong_cell_count),
 )
