@@ -15,7 +15,7 @@ from returnrisk.simulate import default_parameters, initial_state, month_rng, si
 from returnrisk.simulate import futures as futures_module
 from returnrisk.simulate import truth as truth_module
 from returnrisk.simulate.causes import _cause, falls_with_causes
-from returnrisk.simulate.ceiling import ceiling, weighted_auc
+from returnrisk.simulate.foreseeable import ceiling, weighted_auc
 from returnrisk.simulate.futures import run_futures, tiled
 from returnrisk.simulate.month import Month
 from returnrisk.simulate.process import advance, step

@@ -86,6 +86,9 @@ def soiled_sheets(county: SimulatedCounty, *, rates: DirtRates) -> list[Sheet]:
     by_table: dict[str, list[Sheet]] = {}
     for sheet in sheets:
         by_table.setdefault(sheet.table, []).append(sheet)
+    for own in by_table.values():
+        for sheet in own:
+            sheet.siblings = [o for o in own if o is not sheet]
     order = [name for name in load_order(contracts) if name in by_table]
     plant_half_deliveries(by_table, rate=rates.of["half_delivered"], rng=_rng(county.seed, "half_delivered"))
     homes = _homes(by_table)
@@ -117,8 +120,7 @@ def _table_of(name: str, contracts: Mapping[str, Contract]) -> Contract:
 
 def _plant_layouts(sheets: list[Sheet], rates: DirtRates, *, seed: int) -> None:
     """Each kind on its share of the files that can carry it, at least one; two kinds of a family never meet."""
-    families: dict[str, set[str]] = {s.name: set() for s in sheets}
-    used = {id(s): families[s.name] for s in sheets}
+    used: dict[int, set[str]] = {id(s): set() for s in sheets}
     n_files = {s.table: sum(o.table == s.table for o in sheets) for s in sheets}
     for dirt in LAYOUT_DIRT:
         rng, rate = _rng(seed, dirt.kind), rates.of[dirt.kind]

@@ -46,11 +46,12 @@ def key_of(sheets: list[Sheet]) -> PlantedKey:
     items, added = [], []
     for sheet in sheets:
         lines = sheet.lines()
-        number = {int(line): i + sheet.n_above + 1 for i, line in enumerate(lines)} if sheet.planned else {}
+        number = {int(line): i for i, line in enumerate(lines)} if sheet.planned else {}
         for p in sheet.planned:
             line = -1 - p.extra if p.extra >= 0 else p.row
-            at = number.get(line, 0) if p.extra >= 0 or p.row >= 0 else 0
-            items.append((p.kind, p.code, p.outcome, sheet.table, sheet.name, sheet.sheet_name, at, p.row, p.field))
+            is_row = (p.extra >= 0 or p.row >= 0) and line in number
+            page, at = sheet.place(number[line]) if is_row else (sheet.sheet_name, 0)
+            items.append((p.kind, p.code, p.outcome, sheet.table, sheet.name, page, at, p.row, p.field))
             if p.outcome == "added":
                 added.append({"table_name": sheet.table, **_identity_of_extra(sheet, p.extra)})
     frame = pd.DataFrame(items, columns=list(ITEM_COLUMNS)).sort_values(list(ITEM_COLUMNS), ignore_index=True)
