@@ -95,7 +95,7 @@ def snapshot(on: dt.date) -> Snapshot:
 def spec_of(name: str) -> ModelSpec:
     spec = replace(QUICK, outcome=replace(QUICK.outcome, **KINDS[name]))
     # those who were never seen below the line fall so rarely that one day has too few events
-    return replace(spec, split=replace(spec.split, n_calibrate=2, n_test=2)) if name == "entry" else spec
+    return replace(spec, split=replace(spec.split, n_calibrate=2, n_test=3)) if name == "entry" else spec
 
 
 @pytest.mark.parametrize("name", KINDS)

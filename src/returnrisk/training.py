@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.accuracy import SCORES, Accuracy, measure_accuracy, predict
-from returnrisk.calibration import fit_calibration
+from returnrisk.calibration import Calibration, SigmoidCalibration, fit_calibration
 from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, NotEnoughDataError
 from returnrisk.features.catalogue import Feature
@@ -255,14 +255,20 @@ def _fit_score(
         return learner.fit(rows[names].to_numpy("float64"), rows["y"].to_numpy())
 
     held_out = learn(parts["fit"]).decision_function(parts["calibrate"][names].to_numpy("float64"))
-    calibration = fit_calibration(spec.calibration.method, held_out, parts["calibrate"]["y"].to_numpy())
+    y = parts["calibrate"]["y"].to_numpy()
+    try:
+        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y)
+    except NotEnoughDataError:
+        if name != "income" or is_about_the_line(spec.outcome):
+            raise
+        # poorest first does not rank an outcome that is not about the line: it stays the baseline it is, with its risks as learnt
+        calibration = SigmoidCalibration(intercept=0.0, slope=1.0, n=len(y), n_events=int(y.sum()))
     return ScoredLearner(learner=learn(parts["refit"]), calibration=calibration)
 
 
 def _learner_spec(name: str, spec: ModelSpec, seed: int) -> LearnerSpec:
     if name == "income":
-        free = {} if is_about_the_line(spec.outcome) else {"poorer_is_riskier": False}
-        return LearnerSpec("income_only", {"column": INCOME_FEATURE, **free})
+        return LearnerSpec("income_only", {"column": INCOME_FEATURE})
     if name == "logistic":
         return LearnerSpec("logistic", {"C": 0.05})
     seeded = {**spec.learner.params, "seed": seed} if spec.learner.name == "lightgbm" else dict(spec.learner.params)
