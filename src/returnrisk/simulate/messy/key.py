@@ -51,7 +51,7 @@ def key_of(sheets: list[Sheet]) -> PlantedKey:
             line = -1 - p.extra if p.extra >= 0 else p.row
             is_row = (p.extra >= 0 or p.row >= 0) and line in number
             page, at = sheet.place(number[line]) if is_row else (sheet.sheet_name, 0)
-            items.append((p.kind, p.code, p.outcome, sheet.table, sheet.name, page, at, p.row, p.field))
+            items.append((p.kind, p.code, p.outcome, sheet.table, sheet.name, page, at, p.row if p.in_clean_store else -1, p.field))
             if p.outcome == "added":
                 added.append({"table_name": sheet.table, **_identity_of_extra(sheet, p.extra)})
     frame = pd.DataFrame(items, columns=list(ITEM_COLUMNS)).sort_values(list(ITEM_COLUMNS), ignore_index=True)
@@ -79,8 +79,16 @@ def _identity_of_extra(sheet: Sheet, extra: int) -> dict[str, object]:
     return {str(k): v for k, v in own.items()}
 
 
-def dead_values(sheets: list[Sheet], field_name: str) -> set[str]:
-    """Values of a field all of whose rows will be refused."""
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """Values that rows of other tables may refer to: those on file, and those among them that some accepted row will hold."""
+
+    on_file: frozenset[str]
+    accepted: frozenset[str]
+
+
+def parents_of(sheets: list[Sheet], field_name: str) -> Parents:
+    """Values of a field in soiled sheets."""
     alive: set[str] = set()
     every: set[str] = set()
     for sheet in sheets:
@@ -92,4 +100,4 @@ def dead_values(sheets: list[Sheet], field_name: str) -> set[str]:
         values = sheet.frame[column.header]
         alive |= set(values[~refused].dropna())
         every |= set(values.dropna())
-    return every - alive
+    return Parents(frozenset(every), frozenset(alive))
