@@ -197,7 +197,14 @@ def rewrite_earlier_rows(tables: Tables) -> Tables:
         {**row, "left_on": None} if row["household_id"] % 4 and row["recorded_on"] <= DAY else row
         for row in result["household_roster"]
     ]
-    yesterday = {"village", "household", "income", "price", "schooling", "hazard"}  # a fact may also have been recorded on another day
+    yesterday = {
+        "village",
+        "household",
+        "income",
+        "price",
+        "schooling",
+        "hazard",
+    }  # a fact may also have been recorded on another day
     for row in (row for name in yesterday for row in result[name]):
         if row["recorded_on"] <= DAY and row.get("period_end") != row["recorded_on"]:
             row["recorded_on"] -= dt.timedelta(days=1)

@@ -96,7 +96,9 @@ def run_demo(
     trained = project.train(as_of=as_of)
     project.promote()
     run = project.run(as_of=as_of)
-    return DemoResult(folder=out, as_of=as_of, training=trained, run=run, n_planted=len(key.items), n_kinds=key.items["kind"].nunique())
+    return DemoResult(
+        folder=out, as_of=as_of, training=trained, run=run, n_planted=len(key.items), n_kinds=key.items["kind"].nunique()
+    )
 
 
 def _refuse_short_history(months: int) -> None:
