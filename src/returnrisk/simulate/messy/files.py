@@ -143,13 +143,13 @@ def _write_workbook(sheet: Sheet, path: Path) -> None:
         for name, own in pages.items():
             _write_headings(sheet, own, first=len(layout.above) if name == sheet.sheet_name else 0)
         lines = sheet.lines()
+        places = [(pages[name], number - 1) for name, number in map(sheet.place, range(len(lines)))]
         for j, header in enumerate(layout.columns):
-            for i, cell in enumerate(_cells(sheet, header, lines)):
-                name, number = sheet.place(i)
-                _write_cell(pages[name], (number - 1, j), cell, day=day)
+            for (own, i), cell in zip(places, _cells(sheet, header, lines), strict=True):
+                _write_cell(own, (i, j), cell, day=day)
         for line in np.flatnonzero(np.isin(lines, layout.hidden_rows)).tolist():
-            name, number = sheet.place(line)
-            pages[name].set_row(number - 1, None, None, {"hidden": True})
+            own, i = places[line]
+            own.set_row(i, None, None, {"hidden": True})
         _merge(sheet, page, lines)
 
 

@@ -147,8 +147,9 @@ def _refuse_with_parents(sheet: Sheet, parents: Mapping[tuple[str, str], Parents
     for column in sheet.columns:
         if known := parents.get(column.field.references or ("", "")):
             values = sheet.frame[column.header]
-            orphan |= (values.notna() & ~values.isin(known.accepted)).to_numpy()
-            already |= (values.notna() & ~values.isin(known.on_file)).to_numpy()
+            absent = known.absent(values)
+            already |= absent
+            orphan |= absent | values.isin(known.refused).to_numpy()
     rows = set(np.flatnonzero(orphan & ~sheet.silent).tolist())
     if not rows:
         return

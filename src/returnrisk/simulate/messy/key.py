@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,14 +82,25 @@ def _identity_of_extra(sheet: Sheet, extra: int) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Parents:
-    """Values that rows of other tables may refer to: those on file, and those among them that some accepted row will hold."""
+    """Values that rows of other tables may refer to: those on file (Arrow strings), and those among them that no accepted row will hold."""
 
-    on_file: frozenset[str]
-    accepted: frozenset[str]
+    on_file: Any
+    refused: frozenset[str]
+
+    def absent(self, values: pd.Series[Any]) -> Any:
+        """Which values are on no file at all; a missing one refers to nothing."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        array = pa.Array.from_pandas(values)
+        found = pc.is_in(array, value_set=self.on_file.cast(array.type))
+        return pc.and_(pc.is_valid(array), pc.invert(found)).to_numpy(zero_copy_only=False)
 
 
 def parents_of(sheets: list[Sheet], field_name: str) -> Parents:
     """Values of a field in soiled sheets."""
+    import pyarrow as pa
+
     alive: set[str] = set()
     every: set[str] = set()
     for sheet in sheets:
@@ -100,4 +112,4 @@ def parents_of(sheets: list[Sheet], field_name: str) -> Parents:
         values = sheet.frame[column.header]
         alive |= set(values[~refused].dropna())
         every |= set(values.dropna())
-    return Parents(frozenset(every), frozenset(alive))
+    return Parents(pa.array(sorted(every), pa.string()), frozenset(every - alive))

@@ -102,7 +102,7 @@ class Sheet:
     """One file.
 
     `taken` marks clean rows that something was done to, so that no row is soiled twice; `locked` are columns that the layout owns;
-    `siblings` the other files of its table.
+    `siblings` the other files of its table; `arrays` the clean columns looked into so far.
     """
 
     table: str
@@ -119,6 +119,7 @@ class Sheet:
     planned: list[Planned] = field(default_factory=list)
     locked: set[str] = field(default_factory=set)
     siblings: list[Sheet] = field(default_factory=list)
+    arrays: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_workbook(self) -> bool:
@@ -132,7 +133,9 @@ class Sheet:
 
     def text(self, row: int, header: str) -> str | None:
         """A clean cell as the csv would show it."""
-        value: Any = self.frame[header].iat[row]
+        if header not in self.arrays:
+            self.arrays[header] = self.frame[header].array
+        value: Any = self.arrays[header][row]
         if value is None or pd.isna(value):
             return None
         return f"{value:.2f}" if isinstance(value, float) else str(value)
