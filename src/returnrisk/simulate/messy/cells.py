@@ -193,6 +193,17 @@ def id_15_digits(_: np.random.Generator, text: str, __: Column, ___: Sheet) -> C
     return text[:6] + text[8:17]
 
 
+def wrong_check_digit(rng: np.random.Generator, text: str, _: Column, __: Sheet) -> Cell:
+    """A number with its last digit mistyped."""
+    return text[:-1] + str(pick(rng, [c for c in "0123456789X" if c != text[-1]]))
+
+
+def impossible_birth(_: np.random.Generator, text: str, __: Column, ___: Sheet) -> Cell:
+    """A number whose month of birth is the thirteenth, and whose check digit fits."""
+    body = f"{text[:10]}13{text[12:17]}"
+    return body + "10X98765432"[sum(int(c) * 2 ** (17 - i) for i, c in enumerate(body)) % 11]
+
+
 def malformed_id(rng: np.random.Generator, text: str, column: Column, _: Sheet) -> Cell:
     """An identifier masked or cut short."""
     cut = str(pick(rng, (f"{text[:6]}****{text[-4:]}", f"{text[:4]}…")))
@@ -219,6 +230,8 @@ CELL_DIRT = (
     CellDirt("malformed_id", "ING014", "quarantined", ("identifier",), malformed_id),
     CellDirt("id_as_number", "ING015", "quarantined", ("identifier",), id_as_number, of_whom="person"),
     CellDirt("id_15_digits", "ING017", "quarantined", ("identifier",), id_15_digits, of_whom="person"),
+    CellDirt("wrong_check_digit", "ING060", "quarantined", ("identifier",), wrong_check_digit, of_whom="person"),
+    CellDirt("impossible_birth", "ING062", "quarantined", ("identifier",), impossible_birth, of_whom="person"),
     CellDirt("ambiguous_month", "ING046", "quarantined", ("date",), ambiguous_month),
     CellDirt("serial_without_epoch", "ING047", "quarantined", ("date",), date_serial, only="csv"),
     CellDirt("required_empty", "CON001", "quarantined", ("code", "date", "text", "identifier"), required_empty),
