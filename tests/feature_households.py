@@ -259,7 +259,7 @@ def _spoil_amounts(tables: Tables) -> None:
     for i, row in enumerate(tables["income"]):
         row["gross_cny"] += Decimal(i % 100) / 100
         row["estimated"] = (None, True, False)[i % 3]
-        if row["source"] == "wage" and row["household_id"] % 3:
+        if row["source"] == "wage" and row["household_id"] % 3 and row["household_id"] in people:
             row["person_id"] = people[row["household_id"]][row["period_start"].month % 2 and -1]
         if row["item"] == "land_rent" and row["household_id"] % 2:
             row |= {"source": "unallocated", "item": "unallocated"}
@@ -270,7 +270,7 @@ def _spoil_states(tables: Tables) -> None:
     homes = sorted({row["household_id"] for row in tables["household"]})
     for i, household in enumerate(homes[::4]):
         begun = add_months(day("2020-06-10"), i)
-        case = {"household_id": household, "identified_on": begun, "category": "sudden", "risk_type": ("illness", "industry", "other")[i % 3],
+        case = {"household_id": household, "identified_on": begun, "category": "sudden", "risk_type": ("illness", "industry", "other", "disability", "job_loss")[i % 5],
                 "channel": "cadre", "eliminated_on": None, "recorded_on": begun + dt.timedelta(days=9)}  # fmt: skip
         ended = add_months(begun, 4 + i % 3)
         tables["monitoring"] += [case, {**case, "eliminated_on": ended, "recorded_on": ended + dt.timedelta(days=12)}]
@@ -278,6 +278,8 @@ def _spoil_states(tables: Tables) -> None:
         row["employee_insurance"] = (None, True, False)[i % 3]
         if row["disability_grade"] and i % 2:
             row["disability_grade"] = 9
+        if i % 13 == 0:
+            row["employment"] = ("self_employed", "employer")[i % 2]
         if i % 17 == 0:
             row |= {"health_cover": None, "education": None, "works_away": None, "employment": None}
     for i, row in enumerate(tables["support"]):

@@ -121,7 +121,7 @@ def moved_keys(rows: list[Row], contract: Contract) -> list[Row]:
         if number := next((k for k in contract.key if k in NUMBERS), None):
             new[number] = row[number] % 10**15 + i
         elif contract.name == "income":
-            new["person_id"] = None if row["person_id"] else people()[row["household_id"]][0]
+            new["person_id"] = None if row["person_id"] else people().get(row["household_id"], [None])[0]
         elif not key_codes and (dates := [f.name for f in contract.fields if f.is_key and f.type == "date"]):
             new[dates[0]] = (row[dates[0]] or day("2005-01-01")) - dt.timedelta(days=31)
         elif not key_codes:

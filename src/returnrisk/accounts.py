@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from returnrisk.errors import NotEnoughDataError
@@ -136,14 +137,48 @@ def lines_in_force(view: View, households: ir.Table) -> ir.Table:
     return at.left_join(chosen, ["village_code", "ending_on"]).select("household_id", "ending_on", "line_cny_year")
 
 
-def window_income(view: View, windows: ir.Table) -> ir.Table:
+def window_income(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.Table:
     """Income rows that lie wholly inside each window, with the window's `ending_on`: the account before it is summed.
 
     Rows of a month that the delivery register does not have for the household's township, or from before its present stay, are left
     out: their month is not counted in the scaling either, so that sum and months always speak of the same time.
     """
+    counted = _counted(view, view.derived("income_placed", lambda: _placed_income(view)), ends, window)
+    return counted.mutate(net_cny=counted.gross_cny - counted.cost_cny)
+
+
+def kept_months(view: View) -> AbstractContextManager[None]:
+    """While it lasts, the ledger's monthly sums are computed once: for a caller that looks at many windows of one view."""
+    return view.kept("income_months", lambda: _months_of_income(view))
+
+
+def window_months(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.Table:
+    """The rows of `window_income`, summed by household and period: ending_on, period_start, period_end, gross_cny, net_cny, net_<source>_cny."""
+    return _counted(view, view.derived("income_months", lambda: _months_of_income(view)), ends, window)
+
+
+def _months_of_income(view: View) -> ir.Table:
     rows = view.derived("income_placed", lambda: _placed_income(view))
-    inside = rows.join(windows, [rows.period_start >= windows.starts_on, rows.period_end <= windows.ending_on])
+    rows = rows.mutate(net_cny=rows.gross_cny - rows.cost_cny)
+    sums = {f"net_{s}_cny": rows.net_cny.sum(where=rows.source == s) for s in SOURCES}
+    sums |= {"net_cny": rows.net_cny.sum(), "gross_cny": rows.gross_cny.sum()}
+    keys = ("household_id", "township_code", "month_on", "period_start", "period_end")
+    # a month's sum fits where an amount fits, and narrow decimals add up several times faster
+    return rows.group_by(*keys).agg(**{name: total.cast("decimal(18,2)") for name, total in sums.items()})
+
+
+def _counted(view: View, rows: ir.Table, ends: Sequence[dt.date], window: Window) -> ir.Table:
+    """The rows inside each window whose month was delivered and belongs to the household's present stay."""
+    import ibis
+
+    windows = window_frame(ends, window=window)
+    first, last = min(window.bounds(end)[0] for end in ends), max(ends)
+    # said as constants too: the engine then takes no more of the ledger than the windows hold
+    rows = rows.filter((rows.period_start >= ibis.literal(first)) & (rows.period_end <= ibis.literal(last)))
+    # there are few periods: which window holds which is settled on them, and the many rows are joined by equality
+    periods = view.derived("income_periods", lambda: view.table("income").select("period_start", "period_end").distinct())
+    held = periods.join(windows, [periods.period_start >= windows.starts_on, periods.period_end <= windows.ending_on])
+    inside = rows.inner_join(held, ["period_start", "period_end"])
     known = delivered_inside(view, windows)
     counted = inside.semi_join(known, ["township_code", "ending_on", "month_on"])
     new = young(view, windows)
@@ -156,7 +191,7 @@ def window_income(view: View, windows: ir.Table) -> ir.Table:
         ],
         how="anti",
     )
-    return before.drop("township_code", "month_on").mutate(net_cny=before.gross_cny - before.cost_cny)
+    return before.drop("township_code", "month_on")
 
 
 def _placed_income(view: View) -> ir.Table:
@@ -174,7 +209,7 @@ def register_net_items(view: View, *, ends: Sequence[dt.date], window: Window) -
     Ibis table, one row per household, window end, source and item: household_id, ending_on, source, item, gross_cny, cost_cny,
     net_cny (CNY of the window, decimals). The net of a household and end adds up to `register_net`'s.
     """
-    rows = window_income(view, window_frame(ends, window=window))
+    rows = window_income(view, ends=ends, window=window)
     return rows.group_by("household_id", "ending_on", "source", "item").agg(
         gross_cny=rows.gross_cny.sum(), cost_cny=rows.cost_cny.sum(), net_cny=rows.net_cny.sum()
     )
@@ -221,9 +256,9 @@ def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_mon
 
     zero = ibis.literal(0, "decimal(38,2)")
     windows = window_frame(ends, window=window)
-    rows = window_income(view, windows)
-    per_source = {f"net_{s}_cny": rows.net_cny.sum(where=rows.source == s) for s in SOURCES}
-    sums = rows.group_by("household_id", "ending_on").agg(net_cny=rows.net_cny.sum(), gross_cny=rows.gross_cny.sum(), **per_source)
+    rows = window_months(view, ends=ends, window=window)
+    amounts = ["net_cny", "gross_cny", *[f"net_{s}_cny" for s in SOURCES]]
+    sums = rows.group_by("household_id", "ending_on").agg(**{name: rows[name].sum() for name in amounts})
     people = population(view, ends)
     people = people.mutate(township_code=people.village_code // 1000)
     joined = (
@@ -235,7 +270,6 @@ def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_mon
         .drop("household_id_right", "ending_on_right")
         .left_join(lines_in_force(view, people), ["household_id", "ending_on"])
     )
-    amounts = ["net_cny", "gross_cny", *per_source]
     t = joined.select(
         "household_id",
         "village_code",

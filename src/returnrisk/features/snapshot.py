@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.accounts import population, window_frame, window_income
+from returnrisk.accounts import kept_months, population, window_income
 from returnrisk.config import OutcomeSpec
 from returnrisk.errors import NotEnoughDataError
 from returnrisk.features.catalogue import Context, Family, Feature
@@ -91,6 +91,12 @@ def build_snapshot(
     entries = catalogue(families)
     wanted = [FAMILIES[name] for name in FAMILIES if any(f.family == name for f in entries)]
     clock = _Clock({} if spent is None else spent)
+    with kept_months(view):
+        return _snapshot(view, spec, wanted, entries, clock=clock)
+
+
+def _snapshot(view: View, spec: OutcomeSpec, wanted: list[Family], entries: tuple[Feature, ...], *, clock: _Clock) -> Snapshot:
+    clock.lap("ledger")
     context = _context(view, spec)
     clock.lap("context")
     status = strata(view, context.path, spec=spec).to_pandas()
@@ -165,7 +171,7 @@ def _homes(view: View, now: ir.Table, files: ir.Table) -> ir.Table:
 
 
 def _items(view: View, ending_on: dt.date, spec: OutcomeSpec) -> ir.Table:
-    rows = window_income(view, window_frame([ending_on], window=spec.window))
+    rows = window_income(view, ends=[ending_on], window=spec.window)
     return rows.group_by("household_id", "source", "item").agg(
         net_cny=rows.net_cny.sum(),
         gross_cny=rows.gross_cny.sum(),

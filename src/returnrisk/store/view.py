@@ -6,10 +6,11 @@ what an earlier day saw; a future date inside a recorded row (a due date) is vis
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,20 @@ class View:
             unique = f"{name}_as_of_{self.day:%Y%m%d}_{self.store.manifest.fingerprint[:12]}"
             self._seen[name] = self.store.con.create_view(unique, make(), overwrite=True)
         return self._seen[name]
+
+    @contextlib.contextmanager
+    def kept(self, name: str, make: Callable[[], ir.Table]) -> Iterator[None]:
+        """Hold `derived(name)` as a table, computed once, for as long as the block lasts."""
+        unique = f"kept_{name}_{self.day:%Y%m%d}_{self.store.manifest.fingerprint[:12]}"
+        before = self._seen.pop(name, None)
+        self._seen[name] = self.store.con.create_table(unique, make(), temp=True, overwrite=True)
+        try:
+            yield
+        finally:
+            self._seen.pop(name)
+            if before is not None:
+                self._seen[name] = before
+            self.store.con.drop_table(unique)
 
     def delivered(self, table: str) -> ir.Table:
         """Calendar months of `table` that had arrived by the day: township_code, month_on (first day), period_start, period_end.
