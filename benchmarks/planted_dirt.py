@@ -60,6 +60,9 @@ def main(households: int = 5000, months: int = 84) -> None:
         f"lost {len(compared.lost)}, invented {len(compared.extra)}, refused without a planted reason {len(compared.unplanned)}\n"
     )
     print(table(compared))
+    if not compared.is_whole():
+        for wrong in (compared.items[~compared.items.met], compared.lost, compared.extra, compared.unplanned):
+            print(wrong.to_string())
 
 
 if __name__ == "__main__":

@@ -29,11 +29,8 @@ import pandas as pd
 
 import returnrisk
 from returnrisk.ingest.codes import CODES
-from returnrisk.simulate import default_parameters, simulate_county
-from returnrisk.simulate.causes import falls_with_causes
-from returnrisk.simulate.ceiling import ceiling
+from returnrisk.simulate import ceiling, default_parameters, fallen, falls_with_causes, simulate_county, states_at, true_risk
 from returnrisk.simulate.messy import write_messy_inbox
-from returnrisk.simulate.truth import fallen, states_at, true_risk
 from returnrisk.store.coverage import coverage
 from returnrisk.timeline import add_months, month_end
 
@@ -61,8 +58,7 @@ ingested.report.frame()
 # 种下的脏与它的去向 · What was planted, and what is to become of it.
 
 # %%
-planted = key.frame()
-planted.groupby(["kind", "code", "outcome"]).size().rename("planted").reset_index()
+key.frame()
 
 # %% [markdown]
 # 等着部门更正的行：为什么 · Rows that wait for their office, and why. 不含任何单元格内容 · no cell's content is shown.
@@ -156,12 +152,13 @@ truth = as_it_goes.frame()
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
 axes[0].hist(truth["p_fall"], bins=40, color="#456990")
 axes[0].set(yscale="log", xlabel="true probability of falling", ylabel="households", title="most risks are small")
-causes = falls_with_causes(county, as_of=day)
+days = [add_months(today, -months) for months in (12, 18, 24)]
+causes = pd.concat([falls_with_causes(county, as_of=d) for d in days])
 known = causes.groupby("cause")[["struck_before", "on_file_at_day"]].mean().assign(falls=causes.groupby("cause").size())
 known = known.sort_values("falls")
 axes[1].barh(known.index, known["falls"], color="#cccccc", label="falls")
 axes[1].barh(known.index, known["falls"] * known["on_file_at_day"], color="#ef767a", label="cause on file on the day")
-axes[1].set(title="what made them fall, and who could know")
+axes[1].set(title="what made them fall (three days), and who could know")
 axes[1].legend()
 figure.tight_layout()
 

@@ -22,6 +22,7 @@ from returnrisk.ingest.half_delivery import HalfDelivery, half_delivered
 from returnrisk.ingest.headers import map_headers
 from returnrisk.ingest.inbox import ingest_inbox
 from returnrisk.ingest.mapping import load_mappings, read_mapping
+from returnrisk.ingest.old_workbooks import read_old_workbook
 from returnrisk.ingest.readers import read_file, sheet_of_table
 from returnrisk.ingest.sheets import expected_of
 from returnrisk.ingest.table import ingest_table
@@ -405,15 +406,48 @@ def test_date_cells_and_date_serials_of_both_epochs(read, epoch):
 def test_an_old_workbook(engine):
     """A .xls as an office program writes it: title, unit, two merged levels, merged identifiers, totals, a hidden and a notes sheet."""
     done = Read(engine, XLS, "income")
-    assert [
-        (r["item"], r["gross_cny"], r["period_start"], r["recorded_on"]) for r in sorted(done.rows, key=lambda r: r["item"])
-    ] == [
+    assert sorted((r["item"], r["gross_cny"], r["period_start"], r["recorded_on"]) for r in done.rows) == [
         ("local_work", Decimal(500), dt.date(2024, 1, 1), dt.date(2024, 2, 10)),
         ("migrant_work", Decimal(1200), dt.date(2024, 1, 1), dt.date(2024, 2, 10)),
+        ("migrant_work", Decimal(1300), dt.date(2024, 2, 1), dt.date(2024, 3, 10)),  # recorded: a serial without a date format
+        ("pension", Decimal(200), dt.date(2024, 2, 1), dt.date(2024, 3, 10)),
     ]
-    # an old workbook's epoch is not told by the reader: a serial without a date format waits for its office
-    assert done.reasons == [(6, "ING047", "recorded_on"), (7, "ING015", "household_id")]
+    assert done.reasons == [(7, "ING015", "household_id")]
     assert {"ING026", "ING029", "ING030", "ING031", "ING034", "ING050"} <= done.codes
+
+
+def test_an_old_workbook_of_the_other_epoch_whose_formula_failed(engine):
+    """A .xls that counts from 1904, with a serial and #DIV/0!: the reader tells neither, the records do."""
+    done = Read(engine, XLS.with_name("test_ingest_epoch.xls"), "income")
+    assert sorted((r["gross_cny"], r["recorded_on"]) for r in done.rows) == [
+        (Decimal(n), dt.date(2024, 2, 10)) for n in (300, 300, 301)
+    ]
+    assert done.reasons == [(4, "ING011", "养老金")]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x01" * 2000, b"<html/>"]
+)
+def test_what_is_no_old_workbook_tells_nothing(tmp_path, content):
+    (tmp_path / "x.xls").write_bytes(content)
+    assert read_old_workbook(tmp_path / "x.xls") is None
+
+
+def test_a_formula_that_nobody_computed_is_no_blank_cell(read):
+    import openpyxl
+
+    made = openpyxl.Workbook()
+    for row in (
+        ["户编号", "月份", "养老金", "登记日期"],
+        ["H-0001", "2024-01", "=1+1", "2024-02-10"],
+        ["H-0002", "2024-01", 5, "2024-02-10"],
+    ):
+        made.active.append(row)
+    stream = io.BytesIO()
+    made.save(stream)
+    done = read(stream.getvalue(), name="收入台账.xlsx")
+    assert done.reasons == [(2, "ING011", "养老金")]
+    assert [r["gross_cny"] for r in done.rows] == [Decimal(5)]
 
 
 # ------------------------------------------------------------------------------------------------------------------ Parquet

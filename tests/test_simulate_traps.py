@@ -60,10 +60,16 @@ def test_every_township_enters_exactly_its_quota(county):
     assert (counts.sub(allotted, axis=0).abs() < 1).all(axis=None)
 
 
-def test_without_quotas_more_are_entered_and_townships_differ(county):
-    free = identified_by_year(county_with(quota_binding=False))
-    bound = identified_by_year(county)
-    assert free.to_numpy().sum() > 1.3 * bound.to_numpy().sum()
+def test_in_a_bad_time_more_are_entered_without_quotas_and_no_more_with_them(county):
+    """Jobs lost three times as often: the count follows need only where no quota holds it."""
+    hard, counts = {"work.job_loss_month": 0.015, "work.laid_off_together_month": 0.012, "work.job_again_month": 0.05}, {}
+    for quota in (True, False):
+        parameters = default_parameters().changed(hard | {"traps.quota_binding": quota})
+        bad = simulate_county(n_households=N_HOUSEHOLDS, months=MONTHS, start=START, seed=SEED, parameters=parameters)
+        counts[quota] = identified_by_year(bad)
+    bound, free = counts[True], counts[False]
+    assert (bound == identified_by_year(county)).to_numpy().mean() > 0.8  # a household more or less may change the quota by one
+    assert free.to_numpy().sum() > 1.5 * bound.to_numpy().sum()
     size = county.tables["household"].drop_duplicates("household_id")["village_code"].floordiv(1000).value_counts().sort_index()
     assert free.div(size, axis=0).to_numpy().std() > 2 * bound.div(size, axis=0).to_numpy().std()
 
@@ -252,4 +258,4 @@ def test_groups_differ_in_true_risk_and_in_monitoring():
     for name in ("remote", "minority", "resettled", "old_alone"):
         assert below[name] / n[name] > 1.15 * below["others"] / n["others"], name
     together = sum(listed[g] for g in below if g != "others") / sum(below[g] for g in below if g != "others")
-    assert together < 0.9 * listed["others"] / below["others"]
+    assert together < 0.95 * listed["others"] / below["others"]

@@ -15,7 +15,7 @@ from returnrisk.simulate import default_parameters, initial_state, month_rng, si
 from returnrisk.simulate import futures as futures_module
 from returnrisk.simulate import truth as truth_module
 from returnrisk.simulate.causes import _cause, falls_with_causes
-from returnrisk.simulate.ceiling import ceiling, weighted_auc
+from returnrisk.simulate.foreseeable import ceiling, weighted_auc
 from returnrisk.simulate.futures import run_futures, tiled
 from returnrisk.simulate.month import Month
 from returnrisk.simulate.process import advance, step
@@ -24,7 +24,7 @@ from returnrisk.simulate.truth import NO_SUPPORT, TrueRisk, content_key, fallen,
 
 START, DAY = dt.date(2020, 1, 1), dt.date(2020, 12, 31)
 QUARTERS = (3, 6, 9, 12)
-SEED, N_HOUSEHOLDS = 3, 400
+SEED, N_HOUSEHOLDS = 3, 300
 Z_MAX = 4.0
 """Standard errors by which two estimates of the same thing may differ: one in 16 000, and seeds are fixed."""
 
@@ -41,12 +41,12 @@ def state():
 
 @pytest.fixture(scope="module")
 def risk(state):
-    return true_risk(state, parameters=default_parameters(), n_futures=600, seed=1)
+    return true_risk(state, parameters=default_parameters(), n_futures=400, seed=1)
 
 
 @pytest.fixture(scope="module")
 def unsupported(state):
-    return true_risk(state, parameters=default_parameters(), n_futures=600, seed=1, new_support=False)
+    return true_risk(state, parameters=default_parameters(), n_futures=400, seed=1, new_support=False)
 
 
 def test_a_state_at_a_day_is_that_of_the_county(county, state):
@@ -112,12 +112,12 @@ def futures_of(state, *, side_by_side, rounds, seed):
 
 @pytest.fixture(scope="module")
 def side_by_side(state):
-    return futures_of(state, side_by_side=20, rounds=16, seed=1)
+    return futures_of(state, side_by_side=20, rounds=12, seed=1)
 
 
 def test_counties_side_by_side_have_the_distribution_of_counties_apart(state, side_by_side):
     """Means and spreads between counties of everything that matters; and household by household, falls."""
-    apart = futures_of(state, side_by_side=1, rounds=200, seed=2)
+    apart = futures_of(state, side_by_side=1, rounds=120, seed=2)
     one, other = side_by_side.mean(axis=1), apart.mean(axis=1)
     se = np.sqrt(one.var(axis=0) / len(one) + other.var(axis=0) / len(other))
     moves = se > 0
@@ -139,9 +139,9 @@ def test_counties_side_by_side_share_nothing(state, side_by_side):
     many = tiled(state, 50)
     advance(many, np.random.default_rng(1), default_parameters())
     assert len(np.unique(many.market[:, 0])) == 50
-    income = side_by_side[:, :, 1].mean(axis=1).reshape(16, 20)
+    income = side_by_side[:, :, 1].mean(axis=1).reshape(12, 20)
     between, within = income.mean(axis=1).var(ddof=1), income.var(axis=1, ddof=1).mean()
-    assert between < 2.5 * within / 20  # F(15, 304) exceeds 2.5 once in 600
+    assert between < 2.5 * within / 20  # F(11, 228) exceeds 2.5 once in 200
 
 
 def test_an_index_points_into_its_own_copy(state):
@@ -200,9 +200,9 @@ def test_rare_events_are_drawn_with_their_probability(state):
 
 
 def test_standard_errors_are_the_spread_of_independent_batches(risk):
-    """Twenty batches of thirty futures: the spread of a batch's probability over what the error says."""
+    """Twenty batches of twenty futures: the spread of a batch's probability over what the error says."""
     frame = risk.frame()
-    batches = np.array([risk.counts(first, first + 30)[risk.at_risk] / 30 for first in range(0, 600, 30)])
+    batches = np.array([risk.counts(first, first + 20)[risk.at_risk] / 20 for first in range(0, 400, 20)])
     often = frame["p_fall"].to_numpy() > 0.02
     assert often.sum() > 30
     spread = batches.var(axis=0, ddof=1)[often] / 20
@@ -212,7 +212,7 @@ def test_standard_errors_are_the_spread_of_independent_batches(risk):
 
 
 def test_another_seed_differs_by_the_standard_error(state, risk):
-    again = true_risk(state, parameters=default_parameters(), n_futures=600, seed=2).frame()
+    again = true_risk(state, parameters=default_parameters(), n_futures=400, seed=2).frame()
     frame = risk.frame()
     z = (frame["p_fall"] - again["p_fall"]) / np.sqrt(frame["se"] ** 2 + again["se"] ** 2)
     assert (z.abs() < Z_MAX + 1).all()

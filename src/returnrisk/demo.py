@@ -1,4 +1,4 @@
-"""The demonstration: a simulated county, its files, and the real chain on those files."""
+"""The demonstration: a simulated county, its files with all the dirt that offices leave in them, and the real chain on those files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from returnrisk.training import candidate_days
 START = dt.date(2018, 10, 1)
 PUBLISHED_KEY = b"published demonstration key: never use it for real households"
 MARKER = ".returnrisk-demo"
+PLANTED = "planted-dirt.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class DemoResult:
     as_of: dt.date
     training: TrainResult
     run: RunResult
+    n_planted: int
+    n_kinds: int
 
     def text(self) -> str:
         """Where everything is, and the figures that matter."""
@@ -47,6 +50,7 @@ class DemoResult:
         made = f"{len(self.run.visits.workbooks)} townships, {len(self.run.frame())} households"
         lines = (
             f"数据 data         {rows}",
+            f"脏数据 dirt       {self.n_planted:,} faults of {self.n_kinds} kinds planted, as offices make them; the key: {self.folder / PLANTED}",
             f"模型 model        {self.run.model_version}  {accuracy}",
             f"模型文件 bundle   {self.training.bundle.path}",
             f"走访名单 list     {lists / shown.name}  ({made})",
@@ -59,7 +63,7 @@ class DemoResult:
 def run_demo(
     out: Path, *, households: int = 5000, months: int = 84, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
 ) -> DemoResult:
-    """Simulate, write files, ingest, train, promote, score, list, report.
+    """Simulate, write messy files, ingest, train, promote, score, list, report.
 
     Raises
     ------
@@ -68,7 +72,8 @@ def run_demo(
     NotEnoughDataError
         Too few months to fit, calibrate and test.
     """
-    from returnrisk.simulate import simulate_county, write_inbox
+    from returnrisk.simulate import simulate_county
+    from returnrisk.simulate.messy import write_messy_inbox
 
     report = progress or (lambda *_: None)
     if out.exists() and any(out.iterdir()) and not (out / MARKER).is_file():
@@ -83,13 +88,17 @@ def run_demo(
     report("simulate", 0, 1)
     county = simulate_county(n_households=households, months=months, start=START, seed=seed)
     report("export", 0, 1)
-    write_inbox(county, out / "inbox")
+    key = write_messy_inbox(county, out / "inbox")
+    key.items.to_csv(out / PLANTED, index=False, lineterminator="\n")
     del county
     as_of = month_end(add_months(START, months - 1))
     project.ingest()
     trained = project.train(as_of=as_of)
     project.promote()
-    return DemoResult(folder=out, as_of=as_of, training=trained, run=project.run(as_of=as_of))
+    run = project.run(as_of=as_of)
+    return DemoResult(
+        folder=out, as_of=as_of, training=trained, run=run, n_planted=len(key.items), n_kinds=key.items["kind"].nunique()
+    )
 
 
 def _refuse_short_history(months: int) -> None:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 ACCOUNTS = ("files", "quarantine", "duplicates", "notices", "corrections")
 QUARANTINE, DIVISIONS = "quarantine", "divisions.csv"
-INGEST_VERSION = 3
+INGEST_VERSION = 4
 """Raise it whenever the same files would be read otherwise: the store is then made anew."""
 REQUIRED_TABLES = ("village", "household", "household_roster", "member", "income", "delivery", "line")
 

@@ -12,11 +12,14 @@ from typing import Any
 from returnrisk.errors import IngestError
 from returnrisk.ingest.codes import stop
 from returnrisk.ingest.header_rows import LOOKED_AT, FoundHeader, find_header
+from returnrisk.ingest.old_workbooks import read_old_workbook
 from returnrisk.ingest.sheets import Expected, Notice, Origin, RawSheet, assembled, no_header
 from returnrisk.ingest.spelling import mark, serial_date
 
 Rows = list[list[Any]]
 Merged = Sequence[tuple[tuple[int, int], tuple[int, int]]]
+NOT_COMPUTED = "#FORMULA"
+_FORMULA_WITHOUT_VALUE = r'<c r="([A-Z]+)(\d+)"(?![^>]*\bt="str")[^>]*><f(?:\s[^>]*)?(?:/>|>[^<]*</f>)(?:<v\s*/>|<v></v>)?</c>'
 FEW_CELLS = 2
 """A sheet none of whose rows has more filled cells than this explains something: it is no table."""
 
@@ -46,8 +49,11 @@ def read_workbook(path: Path, expected: Expected) -> list[RawSheet]:
     if path.suffix.lower() != ".xls":
         epoch = _epoch(path)
         _restore_error_cells(path, contents)
-    elif expected.mapping:
-        epoch = expected.mapping.date_epoch
+    elif old := read_old_workbook(path):
+        epoch = old.epoch
+        for rows, errors in zip(contents.values(), old.errors, strict=False):
+            _put_back(rows, errors)
+    epoch = epoch or (expected.mapping.date_epoch if expected.mapping else None)
     left_out = [Notice("ING026", name, _n_filled(contents[name])) for name in hidden if _n_filled(contents[name])]
     found: list[RawSheet] = []
     for name, rows in contents.items():
@@ -175,7 +181,10 @@ def _epoch(path: Path) -> int:
 
 
 def _restore_error_cells(path: Path, contents: dict[str, Rows]) -> None:
-    """Put `#DIV/0!` and the like back, which the reader gives as empty: a failed formula is not a blank cell."""
+    """Put `#DIV/0!` and the like back, which the reader gives as empty: a failed formula is not a blank cell.
+
+    Nor is one that no program has computed yet.
+    """
     import re
     import zipfile
 
@@ -193,7 +202,17 @@ def _restore_error_cells(path: Path, contents: dict[str, Rows]) -> None:
             if not part or rows is None or f"xl/{part[1]}" not in parts:
                 continue
             sheet = package.read(f"xl/{part[1]}").decode()
-            for column, row, error in re.findall(r'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>.*?<v>([^<]*)</v>', sheet):
-                i, j = int(row) - 1, sum((ord(letter) - 64) * 26**k for k, letter in enumerate(reversed(column))) - 1
-                if i < len(rows) and j < len(rows[i]):
-                    rows[i][j] = error
+            errors = re.findall(r'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>.*?<v>([^<]*)</v>', sheet)
+            errors += [(column, row, NOT_COMPUTED) for column, row in re.findall(_FORMULA_WITHOUT_VALUE, sheet)]
+            _put_back(rows, {(int(row) - 1, _column_number(column)): error for column, row, error in errors})
+
+
+def _column_number(letters: str) -> int:
+    """0 for A, 26 for AA."""
+    return sum((ord(letter) - 64) * int(26**k) for k, letter in enumerate(reversed(letters))) - 1
+
+
+def _put_back(rows: Rows, errors: dict[tuple[int, int], str]) -> None:
+    for (i, j), error in errors.items():
+        if i < len(rows) and j < len(rows[i]):
+            rows[i][j] = error

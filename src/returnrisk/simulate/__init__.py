@@ -10,9 +10,9 @@ The process, its equations and what it was seen to do: docs/simulator.md; the tr
 from __future__ import annotations
 
 from returnrisk.simulate.causes import falls_with_causes
-from returnrisk.simulate.ceiling import Ceiling, ceiling
 from returnrisk.simulate.county import SimulatedCounty, initial_state, month_rng, simulate_county
 from returnrisk.simulate.export import planted_faults, write_inbox
+from returnrisk.simulate.foreseeable import Ceiling, ceiling
 from returnrisk.simulate.parameters import Parameters, default_parameters, load_parameters, setting_names, setting_parameters
 from returnrisk.simulate.process import step
 from returnrisk.simulate.state import CountyState, load_state

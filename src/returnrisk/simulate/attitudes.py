@@ -30,7 +30,7 @@ def attitude_columns(county: SimulatedCounty) -> pd.DataFrame:
     Examples
     --------
     >>> from returnrisk.simulate import simulate_county
-    >>> columns = attitude_columns(simulate_county(n_households=60, months=1, seed=1))
+    >>> columns = attitude_columns(simulate_county(n_households=200, months=1, seed=1))
     >>> list(columns), sorted(columns["是否等靠要"].unique())
     (['household_id', '思想动态', '是否等靠要'], ['否', '是'])
     """

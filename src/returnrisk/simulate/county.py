@@ -121,8 +121,8 @@ def simulate_county(
     Examples
     --------
     >>> county = simulate_county(n_households=100, months=3, start=dt.date(2024, 1, 1), seed=1)
-    >>> county.end, len(county.tables["household"].household_id.unique())
-    (datetime.date(2024, 3, 31), 100)
+    >>> county.end, county.truth["month_end"].nunique()
+    (datetime.date(2024, 3, 31), 3)
     >>> simulate_county(n_households=100, months=0)
     Traceback (most recent call last):
         ...

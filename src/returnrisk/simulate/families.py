@@ -44,7 +44,9 @@ def _split(month: Month) -> None:
     _, first = np.unique(persons.household[wives], return_index=True)
     wives, small = wives[first], members[(relation == GRANDCHILD) & (years < 18)]
     leaving = np.concatenate([sons, wives, small])
-    stays = members[(years >= 18) & ~np.isin(members, leaving)]
+    leaves = np.zeros(len(age), dtype=bool)
+    leaves[leaving] = True
+    stays = members[(years >= 18) & ~leaves[members]]
     may = np.bincount(persons.household[stays], minlength=month.state.n_households) > 0
     sons, wives, small = (who[may[persons.household[who]]] for who in (sons, wives, small))
     if len(sons):

@@ -124,7 +124,9 @@ def _treated(month: Month, hazard: float) -> Ints:
 def _bills(month: Month, onset: Ints) -> tuple[Ints, Ints, Bools, Floats]:
     """Person, kind, listed disease and total of every bill of the month."""
     persons, p = month.state.persons, month.parameters.health
-    ill = np.setdiff1d(np.flatnonzero(persons.ill_left), onset, assume_unique=True)
+    ill_before = persons.ill_left > 0
+    ill_before[onset] = False
+    ill = np.flatnonzero(ill_before)
     covered_by = [
         (_treated(month, p.outpatient_month), OUTPATIENT, False, p.outpatient_cny),
         (_treated(month, p.inpatient_month), INPATIENT, False, p.inpatient_cny),

@@ -54,8 +54,8 @@ def step(state: CountyState, rng: np.random.Generator, parameters: Parameters, *
     >>> from returnrisk.simulate import default_parameters, initial_state, month_rng
     >>> state = initial_state(n_households=200, start=dt.date(2020, 1, 1), seed=1)
     >>> records = step(state, month_rng(1, state.month), default_parameters())
-    >>> records.ledger.items.shape[1], len(records.truth.members)
-    (17, 200)
+    >>> records.ledger.items.shape[1], bool((records.truth.members > 0).sum() > 190)
+    (17, True)
     """
     before = photograph(Month.of(state, rng, parameters))
     month = rearrange(state, rng, parameters)

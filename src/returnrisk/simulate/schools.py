@@ -6,7 +6,7 @@ import numpy as np
 
 from returnrisk.simulate import filing
 from returnrisk.simulate.filing import Note, Sheet, office_days, steady
-from returnrisk.simulate.month import Month
+from returnrisk.simulate.month import Month, severe
 from returnrisk.simulate.state import Bools, Floats, Ints, Measure, first_day
 
 STAGES = ("preschool", "primary", "lower_secondary", "upper_secondary", "vocational", "tertiary")
@@ -56,7 +56,8 @@ def file_schools(note: Note) -> Sheet:
     away = persons.present & now & (persons.ill_left > 0) if month.calendar == 2 else none
     kinds: list[tuple[Bools, int]] = [
         (enrolled, ENROLLED),
-        (gone & (age < 16), DROPPED_OUT),
+        (gone & (age < 16) & ~severe(persons.disability), DROPPED_OUT),
+        (gone & (age < 16) & severe(persons.disability), SUSPENDED),
         (gone & (age >= 16), GRADUATED),
         (away, SUSPENDED),
     ]

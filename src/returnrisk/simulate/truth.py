@@ -1,7 +1,7 @@
 """The true probability of `fall`: the share of re-run futures of one state in which a household falls.
 
     states_at(days) → state → true_risk (2 000 futures, stored by content) → TrueRisk.frame()
-                                                                           → ceiling.ceiling(true risks, what happened)
+                                                                           → foreseeable.ceiling(true risks, what happened)
 
 What is estimated, how far it can be trusted and what it showed: docs/truth.md.
 """

@@ -101,7 +101,9 @@ def _identified(month: Month) -> Ints:
     chance = chance * np.where(households.ex_poor, p.ex_poor_factor, 1.0)
     may = ~households.monitored & month.alive()
     found = np.flatnonzero(may & month.chance(chance))
-    return within_quota(month, found, np.flatnonzero(may)) if month.parameters.traps.quota_binding else found
+    if not month.parameters.traps.quota_binding:
+        return found
+    return within_quota(month, found, np.flatnonzero(may & month.chance(seen_factor(month))))
 
 
 def _closed(month: Month) -> Ints:
@@ -131,11 +133,10 @@ def help_out(month: Month) -> SupportRows:
     late = month.thinned(waiting, month.parameters.support.p_delivered_later_month)
     households.support_delivered[np.divmod(late, width)] = True
     started = _start(month, ended) if month.parameters.support.targeted else late[:0]
-    event = np.sort(
-        np.concatenate([ended, late, started])
-    )  # a place in the matrix of households and measures has one event at most
-    days = month.event_days(len(event))
-    new, over = np.isin(event, started), np.isin(event, ended)
+    event = np.concatenate([ended, late, started])  # a place in the matrix of households and measures has one event at most
+    order = np.argsort(event, kind="stable")
+    event, days = event[order], month.event_days(len(event))
+    over, new = order < len(ended), order >= len(ended) + len(late)
     household, measure = np.divmod(event, width)
     households.support_day[household[new], measure[new]] = days[new]
     recorded = month.recorded(days, np.where(new, -1, households.support_recorded[household, measure]))
@@ -160,7 +161,7 @@ def _end(month: Month) -> tuple[Ints, Ints]:
     fails = linked[month.project_failed[households.village[linked]]]
     households.support_left[fails, Measure.INDUSTRY] = 0
     month.hit(Shock.BUSINESS_FAILED, fails)
-    households.support_left[~month.alive()] = 0
+    households.support_left[np.flatnonzero(month.members() == 0)] = 0
     over = households.support_left[household, measure] == 0
     without_post = np.zeros(month.state.n_households, dtype=bool)
     without_post[household[over & (measure == Measure.PUBLIC_POST)]] = True
@@ -180,8 +181,10 @@ def _start(month: Month, ended: Ints) -> Ints:
     )
     offered = np.flatnonzero(month.chance(chance * seen_factor(month)) & month.alive())
     free = households.support_left[offered] == 0
-    row, just_ended = np.searchsorted(offered, ended // len(Measure)), np.isin(ended // len(Measure), offered)
-    free[row[just_ended], (ended % len(Measure))[just_ended]] = False
+    row = np.full(month.state.n_households, -1)
+    row[offered] = np.arange(len(offered))
+    just_ended = ended[row[ended // len(Measure)] >= 0]
+    free[row[just_ended // len(Measure)], just_ended % len(Measure)] = False
     weights = _fitting(month, offered) * free
     total = weights.sum(axis=1)
     draw = month.rng.random(len(total)) * total

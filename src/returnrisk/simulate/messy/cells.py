@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from returnrisk.simulate.messy.sheet import Cell, Column, Outcome, Shape, Sheet, pick
+from returnrisk.simulate.messy.sheet import Cell, Column, Formula, Outcome, Shape, Sheet, pick
 
 Soil = Callable[[np.random.Generator, str, Column, Sheet], Cell]
 
@@ -68,7 +68,7 @@ def full_width(rng: np.random.Generator, text: str, column: Column, _: Sheet) ->
 def thousands(rng: np.random.Generator, text: str, _: Column, __: Sheet) -> Cell:
     """`1,234.50元`."""
     grouped = f"{Decimal(text):,}"
-    return str(pick(rng, (f"{text}元", f"{grouped}元", f"¥{grouped}", f"{text} 元")))
+    return str(pick(rng, (f"{text}元", f"{grouped}元", f"¥{grouped}", f"￥{grouped}", f"{text} 元")))
 
 
 def scaled_cell(_: np.random.Generator, text: str, __: Column, ___: Sheet) -> Cell:
@@ -86,14 +86,14 @@ def negative_in_brackets(_: np.random.Generator, text: str, column: Column, __: 
     return f"({Decimal(text):,})" if column.field.minimum == 0 and Decimal(text) > 0 else None
 
 
-def other_date_form(rng: np.random.Generator, text: str, _: Column, __: Sheet) -> Cell:
-    """`2023.5`, `20230501`, `2024年6月1日`."""
+def other_date_form(rng: np.random.Generator, text: str, _: Column, sheet: Sheet) -> Cell:
+    """`2023.5`, `20230501`, `2024年6月1日`; in a workbook also as numbers."""
     year, month, day = _digits(text) or (0, 0, 0)
     if not day:
-        forms = [f"{year}年{month}月", f"{year}{month:02d}", f"{year}年{month:02d}月"]
+        forms: list[Cell] = [f"{year}年{month}月", f"{year}{month:02d}", f"{year}年{month:02d}月"]
         if month not in (1, 10):
-            forms.append(f"{year}.{month}")
-        return str(pick(rng, forms))
+            forms.append(float(f"{year}.{month}") if sheet.is_workbook else f"{year}.{month}")
+        return forms[int(rng.integers(len(forms)))]
     return str(
         pick(
             rng,
@@ -102,10 +102,12 @@ def other_date_form(rng: np.random.Generator, text: str, _: Column, __: Sheet) -
     )
 
 
-def ambiguous_month(_: np.random.Generator, text: str, __: Column, ___: Sheet) -> Cell:
-    """`2023.1`: January, or an October that lost its nought."""
+def ambiguous_month(_: np.random.Generator, text: str, __: Column, sheet: Sheet) -> Cell:
+    """`2023.1`: January, or an October that lost its nought; in a workbook only as a number, for a text was typed so."""
     year, month, day = _digits(text) or (0, 0, 0)
-    return f"{year}.1" if not day and month in (1, 10) else None
+    if day or month not in (1, 10):
+        return None
+    return float(f"{year}.1") if sheet.is_workbook else f"{year}.1"
 
 
 def date_serial(_: np.random.Generator, text: str, __: Column, sheet: Sheet) -> Cell:
@@ -124,9 +126,10 @@ def two_digit_year(rng: np.random.Generator, text: str, _: Column, __: Sheet) ->
     return f"{year % 100:02d}{mark}{month}" + (f"{mark}{day}" if day else "")
 
 
-def yes_no_sign(_: np.random.Generator, text: str, __: Column, ___: Sheet) -> Cell:
+def yes_no_sign(rng: np.random.Generator, text: str, __: Column, ___: Sheet) -> Cell:
     """A tick or a cross."""
-    return {"是": "√", "否": "×"}.get(text)
+    signs = {"是": ("√", "✓", "☑"), "否": ("×", "✗", "☒")}.get(text)
+    return str(pick(rng, signs)) if signs else None
 
 
 def label_spelling(rng: np.random.Generator, text: str, _: Column, __: Sheet) -> Cell:
@@ -149,6 +152,16 @@ def unreadable_value(rng: np.random.Generator, _: str, column: Column, __: Sheet
     return "也许" if column.shape == "boolean" else str(pick(rng, BAD_AMOUNTS))
 
 
+def formula(_: np.random.Generator, text: str, __: Column, ___: Sheet) -> Cell:
+    """An amount that a formula works out."""
+    return Formula(f"=2*{text}/2", float(text))
+
+
+def failed_formula(_: np.random.Generator, __: str, ___: Column, ____: Sheet) -> Cell:
+    """A formula that shows `#DIV/0!`."""
+    return Formula("=1/0", "#DIV/0!")
+
+
 def required_empty(_: np.random.Generator, __: str, column: Column, ___: Sheet) -> Cell:
     """Nothing, where something must be."""
     return "" if column.field.required and not column.wide else None
@@ -162,7 +175,7 @@ def out_of_range(_: np.random.Generator, __: str, column: Column, ___: Sheet) ->
 
 def id_spelling(rng: np.random.Generator, text: str, column: Column, _: Sheet) -> Cell:
     """An identifier with an apostrophe, spaces, full-width digits, or a lower-case x."""
-    forms = [f"'{text}", f"{text[:6]} {text[6:]}", text.translate(WIDE_DIGITS)]
+    forms = [f"'{text}", f"{text[:6]} {text[6:]}", f"{text}\u200b", text.translate(WIDE_DIGITS)]
     if column.field.pseudonym == "person" and text.endswith("X"):
         forms = [text[:-1] + "x"]
     return str(pick(rng, forms))
@@ -178,6 +191,17 @@ def id_as_number(_: np.random.Generator, text: str, __: Column, sheet: Sheet) ->
 def id_15_digits(_: np.random.Generator, text: str, __: Column, ___: Sheet) -> Cell:
     """The number as it was before 1999: no century, no check digit."""
     return text[:6] + text[8:17]
+
+
+def wrong_check_digit(rng: np.random.Generator, text: str, _: Column, __: Sheet) -> Cell:
+    """A number with its last digit mistyped."""
+    return text[:-1] + str(pick(rng, [c for c in "0123456789X" if c != text[-1]]))
+
+
+def impossible_birth(_: np.random.Generator, text: str, __: Column, ___: Sheet) -> Cell:
+    """A number whose month of birth is the thirteenth, and whose check digit fits."""
+    body = f"{text[:10]}13{text[12:17]}"
+    return body + "10X98765432"[sum(int(c) * 2 ** (17 - i) for i, c in enumerate(body)) % 11]
 
 
 def malformed_id(rng: np.random.Generator, text: str, column: Column, _: Sheet) -> Cell:
@@ -198,13 +222,17 @@ CELL_DIRT = (
     CellDirt("yes_no_sign", "ING040", "recovered", ("boolean",), yes_no_sign),
     CellDirt("label_spelling", "ING041", "recovered", ("code",), label_spelling),
     CellDirt("id_spelling", "ING042", "recovered", ("identifier",), id_spelling),
+    CellDirt("formula", "", "recovered", ("money", "measure"), formula, only="xlsx"),
+    CellDirt("failed_formula", "ING011", "quarantined", ("money", "measure"), failed_formula, only="xlsx"),
     CellDirt("unreadable_value", "ING011", "quarantined", ("money", "measure", "date", "boolean"), unreadable_value),
     CellDirt("unknown_label", "ING012", "quarantined", ("code",), unknown_label),
     CellDirt("two_digit_year", "ING013", "quarantined", ("date",), two_digit_year),
     CellDirt("malformed_id", "ING014", "quarantined", ("identifier",), malformed_id),
     CellDirt("id_as_number", "ING015", "quarantined", ("identifier",), id_as_number, of_whom="person"),
     CellDirt("id_15_digits", "ING017", "quarantined", ("identifier",), id_15_digits, of_whom="person"),
-    CellDirt("ambiguous_month", "ING046", "quarantined", ("date",), ambiguous_month, only="csv"),
+    CellDirt("wrong_check_digit", "ING060", "quarantined", ("identifier",), wrong_check_digit, of_whom="person"),
+    CellDirt("impossible_birth", "ING062", "quarantined", ("identifier",), impossible_birth, of_whom="person"),
+    CellDirt("ambiguous_month", "ING046", "quarantined", ("date",), ambiguous_month),
     CellDirt("serial_without_epoch", "ING047", "quarantined", ("date",), date_serial, only="csv"),
     CellDirt("required_empty", "CON001", "quarantined", ("code", "date", "text", "identifier"), required_empty),
     CellDirt("out_of_range", "CON003", "quarantined", ("money", "measure", "count"), out_of_range, uncompared=True),

@@ -273,7 +273,9 @@ def _met(items: pd.DataFrame, accounting: Accounting) -> Any:
 def _counts_agree(items: pd.DataFrame, files: pd.DataFrame) -> set[tuple[str, str]]:
     """Files and codes where as many rows were set aside as were planted: a row that is no data has no number of its own."""
     planted = Counter((item["file"], item["code"]) for item in _records(items[items.outcome == "set_aside"]))
-    found = Counter({(f["file"], code): f[column] for f in _records(files) for code, column in SET_ASIDE.items()})
+    found: Counter[tuple[str, str]] = Counter()
+    for f in _records(files):
+        found.update({(f["file"], code): f[column] for code, column in SET_ASIDE.items()})
     return {place for place, n in planted.items() if found[place] == n}
 
 

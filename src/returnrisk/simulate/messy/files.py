@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from returnrisk.simulate.messy.sheet import Cell, Sheet
+from returnrisk.simulate.messy.sheet import SECOND_SHEET, Cell, Formula, Sheet
 
 _CREATED = dt.datetime(2020, 1, 1)  # noqa: DTZ001 (a fixed property, so that the same data give the same bytes)
 
@@ -20,6 +20,7 @@ _CREATED = dt.datetime(2020, 1, 1)  # noqa: DTZ001 (a fixed property, so that th
 def write_sheet(sheet: Sheet, folder: Path) -> Path:
     """Write the file and say where."""
     path = folder / sheet.name
+    path.parent.mkdir(parents=True, exist_ok=True)
     if sheet.is_workbook:
         _write_workbook(sheet, path)
     else:
@@ -69,6 +70,8 @@ def _texts(sheet: Sheet, header: str, lines: Any) -> Any:
 
 
 def _shown(cell: Cell) -> str | None:
+    if isinstance(cell, Formula):
+        return str(cell.value)
     return None if cell is None else str(cell)
 
 
@@ -108,7 +111,12 @@ def _csv_bytes(sheet: Sheet) -> bytes:
     for row in layout.above:
         writer.writerow([*row, *[""] * (len(columns) - len(row))])
     writer.writerows(_headings(sheet))
-    return (top.getvalue() + body).replace("\n", "\r\n").encode(layout.encoding)
+    text = top.getvalue() + body + "\n" * layout.empty_lines
+    return _encoded(text.replace("\n", layout.line_end), layout.encoding)
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    return b"\xfe\xff" + text.encode(encoding) if encoding == "utf-16-be" else text.encode(encoding)
 
 
 def _write_workbook(sheet: Sheet, path: Path) -> None:
@@ -123,23 +131,37 @@ def _write_workbook(sheet: Sheet, path: Path) -> None:
             _write_rows(book.add_worksheet(name), rows)
         page = book.add_worksheet(sheet.sheet_name)
         page.activate()
+        pages = {sheet.sheet_name: page}
+        if layout.second_sheet_at:
+            pages[SECOND_SHEET] = book.add_worksheet(SECOND_SHEET)
         for name, rows in layout.hidden_sheets.items():
             hidden = book.add_worksheet(name)
             _write_rows(hidden, rows)
             hidden.hide()
         for i, row in enumerate(layout.above):
             page.write_string(i, 0, row[0])
-        _write_headings(sheet, page)
+        for name, own in pages.items():
+            _write_headings(sheet, own, first=len(layout.above) if name == sheet.sheet_name else 0)
         lines = sheet.lines()
+        places = [(pages[name], number - 1) for name, number in map(sheet.place, range(len(lines)))]
         for j, header in enumerate(layout.columns):
-            for i, cell in enumerate(_cells(sheet, header, lines), start=sheet.n_above):
-                if isinstance(cell, str):
-                    page.write_string(i, j, cell)
-                elif isinstance(cell, dt.date):
-                    page.write_datetime(i, j, cell, day)
-                elif cell is not None:
-                    page.write_number(i, j, cell)
+            for (own, i), cell in zip(places, _cells(sheet, header, lines), strict=True):
+                _write_cell(own, (i, j), cell, day=day)
+        for line in np.flatnonzero(np.isin(lines, layout.hidden_rows)).tolist():
+            own, i = places[line]
+            own.set_row(i, None, None, {"hidden": True})
         _merge(sheet, page, lines)
+
+
+def _write_cell(page: Any, at: tuple[int, int], cell: Cell | dt.date, *, day: Any) -> None:
+    if isinstance(cell, str):
+        page.write_string(*at, cell)
+    elif isinstance(cell, dt.date):
+        page.write_datetime(*at, cell, day)
+    elif isinstance(cell, Formula):
+        page.write_formula(*at, cell.expression, None, cell.value)
+    elif cell is not None:
+        page.write_number(*at, cell)
 
 
 def _write_rows(page: Any, rows: list[list[Cell]]) -> None:
@@ -149,8 +171,8 @@ def _write_rows(page: Any, rows: list[list[Cell]]) -> None:
                 page.write_string(i, j, str(cell))
 
 
-def _write_headings(sheet: Sheet, page: Any) -> None:
-    first, headings = len(sheet.layout.above), _headings(sheet)
+def _write_headings(sheet: Sheet, page: Any, *, first: int) -> None:
+    headings = _headings(sheet)
     for i, row in enumerate(headings, start=first):
         page.write_row(i, 0, row)
     if len(headings) == 1:

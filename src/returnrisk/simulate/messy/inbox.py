@@ -22,7 +22,7 @@ from returnrisk.simulate.export import inbox_files
 from returnrisk.simulate.messy.cells import CELL_DIRT, CellDirt
 from returnrisk.simulate.messy.files import write_sheet
 from returnrisk.simulate.messy.half import plant_half_deliveries
-from returnrisk.simulate.messy.key import PlantedKey, dead_values, key_of
+from returnrisk.simulate.messy.key import Parents, PlantedKey, key_of, parents_of
 from returnrisk.simulate.messy.layouts import LAYOUT_DIRT
 from returnrisk.simulate.messy.rates import DirtRates, default_rates
 from returnrisk.simulate.messy.rows import FILE_ROW_DIRT, NO_QUARANTINE, ROW_DIRT, RowDirt, other_county_file
@@ -86,21 +86,24 @@ def soiled_sheets(county: SimulatedCounty, *, rates: DirtRates) -> list[Sheet]:
     by_table: dict[str, list[Sheet]] = {}
     for sheet in sheets:
         by_table.setdefault(sheet.table, []).append(sheet)
+    for own in by_table.values():
+        for sheet in own:
+            sheet.siblings = [o for o in own if o is not sheet]
     order = [name for name in load_order(contracts) if name in by_table]
     plant_half_deliveries(by_table, rate=rates.of["half_delivered"], rng=_rng(county.seed, "half_delivered"))
     homes = _homes(by_table)
     rng = _rng(county.seed, "other_county_file")
     if rng.random() < rates.of["other_county_file"]:
         sheets.append(other_county_file(rng, by_table["household"][0]))
-    dead: dict[tuple[str, str], set[str]] = {}
+    parents: dict[tuple[str, str], Parents] = {}
     for name in order:
         own = by_table[name]
         for sheet in own:
-            _refuse_with_parents(sheet, dead)
+            _refuse_with_parents(sheet, parents)
         _plant_rows(own, rates, homes, seed=county.seed)
         for table, field in {f.references for c in contracts.values() for f in c.fields if f.references}:
             if table == name:
-                dead[table, field] = dead_values(own, field)
+                parents[table, field] = parents_of(own, field)
     return sheets
 
 
@@ -117,8 +120,7 @@ def _table_of(name: str, contracts: Mapping[str, Contract]) -> Contract:
 
 def _plant_layouts(sheets: list[Sheet], rates: DirtRates, *, seed: int) -> None:
     """Each kind on its share of the files that can carry it, at least one; two kinds of a family never meet."""
-    families: dict[str, set[str]] = {s.name: set() for s in sheets}
-    used = {id(s): families[s.name] for s in sheets}
+    used: dict[int, set[str]] = {id(s): set() for s in sheets}
     n_files = {s.table: sum(o.table == s.table for o in sheets) for s in sheets}
     for dirt in LAYOUT_DIRT:
         rng, rate = _rng(seed, dirt.kind), rates.of[dirt.kind]
@@ -139,20 +141,23 @@ def _plant_layouts(sheets: list[Sheet], rates: DirtRates, *, seed: int) -> None:
             row_dirt.plant(rng, able[i], -1)
 
 
-def _refuse_with_parents(sheet: Sheet, dead: Mapping[tuple[str, str], set[str]]) -> None:
-    """Plan the refusal of rows whose household or person will have no accepted row."""
-    hit = np.zeros(len(sheet.frame), dtype=bool)
+def _refuse_with_parents(sheet: Sheet, parents: Mapping[tuple[str, str], Parents]) -> None:
+    """Plan the refusal of rows whose household or person will have no accepted row, or has none in the clean files either."""
+    orphan, already = np.zeros(len(sheet.frame), dtype=bool), np.zeros(len(sheet.frame), dtype=bool)
     for column in sheet.columns:
-        gone = dead.get(column.field.references or ("", ""))
-        if gone:
-            hit |= sheet.frame[column.header].isin(gone).to_numpy()
-    rows = set(np.flatnonzero(hit & ~sheet.silent).tolist())
+        if known := parents.get(column.field.references or ("", "")):
+            values = sheet.frame[column.header]
+            absent = known.absent(values)
+            already |= absent
+            orphan |= absent | values.isin(known.refused).to_numpy()
+    rows = set(np.flatnonzero(orphan & ~sheet.silent).tolist())
     if not rows:
         return
     sheet.planned = [p for p in sheet.planned if p.kind != "merged_cells" or p.row not in rows]
     refused = {p.row for p in sheet.planned if p.outcome in ("quarantined", "not_sent")}
     for row in sorted(rows - refused):
-        sheet.plan(Planned("knock_on", "CON006", "quarantined", row=row))
+        kind = "orphan_already" if already[row] else "knock_on"
+        sheet.plan(Planned(kind, "CON006", "quarantined", row=row, in_clean_store=not already[row]))
 
 
 def _homes(by_table: Mapping[str, list[Sheet]]) -> dict[str, str]:

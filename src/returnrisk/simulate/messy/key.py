@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,11 +47,12 @@ def key_of(sheets: list[Sheet]) -> PlantedKey:
     items, added = [], []
     for sheet in sheets:
         lines = sheet.lines()
-        number = {int(line): i + sheet.n_above + 1 for i, line in enumerate(lines)} if sheet.planned else {}
+        number = {int(line): i for i, line in enumerate(lines)} if sheet.planned else {}
         for p in sheet.planned:
             line = -1 - p.extra if p.extra >= 0 else p.row
-            at = number.get(line, 0) if p.extra >= 0 or p.row >= 0 else 0
-            items.append((p.kind, p.code, p.outcome, sheet.table, sheet.name, sheet.sheet_name, at, p.row, p.field))
+            is_row = (p.extra >= 0 or p.row >= 0) and line in number
+            page, at = sheet.place(number[line]) if is_row else (sheet.sheet_name, 0)
+            items.append((p.kind, p.code, p.outcome, sheet.table, sheet.name, page, at, p.row if p.in_clean_store else -1, p.field))
             if p.outcome == "added":
                 added.append({"table_name": sheet.table, **_identity_of_extra(sheet, p.extra)})
     frame = pd.DataFrame(items, columns=list(ITEM_COLUMNS)).sort_values(list(ITEM_COLUMNS), ignore_index=True)
@@ -78,8 +80,27 @@ def _identity_of_extra(sheet: Sheet, extra: int) -> dict[str, object]:
     return {str(k): v for k, v in own.items()}
 
 
-def dead_values(sheets: list[Sheet], field_name: str) -> set[str]:
-    """Values of a field all of whose rows will be refused."""
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """Values that rows of other tables may refer to: those on file (Arrow strings), and those among them that no accepted row will hold."""
+
+    on_file: Any
+    refused: frozenset[str]
+
+    def absent(self, values: pd.Series[Any]) -> Any:
+        """Which values are on no file at all; a missing one refers to nothing."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        array = pa.Array.from_pandas(values)
+        found = pc.is_in(array, value_set=self.on_file.cast(array.type))
+        return pc.and_(pc.is_valid(array), pc.invert(found)).to_numpy(zero_copy_only=False)
+
+
+def parents_of(sheets: list[Sheet], field_name: str) -> Parents:
+    """Values of a field in soiled sheets."""
+    import pyarrow as pa
+
     alive: set[str] = set()
     every: set[str] = set()
     for sheet in sheets:
@@ -91,4 +112,4 @@ def dead_values(sheets: list[Sheet], field_name: str) -> set[str]:
         values = sheet.frame[column.header]
         alive |= set(values[~refused].dropna())
         every |= set(values.dropna())
-    return every - alive
+    return Parents(pa.array(sorted(every), pa.string()), frozenset(every - alive))

@@ -12,6 +12,7 @@ from returnrisk.simulate.messy.sheet import Cell, Column, Planned, Sheet, pick
 
 SMALL = 6000
 """Rows up to which a file may become a workbook or have a column rewritten: an office's form, not a ledger of years."""
+FEW_ROWS = 4
 EXTRA_HEADERS = ("备注", "思想状况", "是否等靠要", "序号", "有无违法记录", "内生动力评价")
 REFUSED = {"思想状况": "一般", "是否等靠要": "否", "有无违法记录": "无", "内生动力评价": "较强"}
 UNIT_10000 = 10_000
@@ -37,13 +38,14 @@ def _book(sheet: Sheet) -> bool:
 
 def other_encoding(rng: np.random.Generator, sheet: Sheet) -> bool:
     """GB18030 without a word about it, or UTF-16 with its mark."""
-    sheet.layout.encoding = str(pick(rng, ("gb18030", "utf-16")))
+    sheet.layout.encoding = str(pick(rng, ("gb18030", "utf-16", "utf-16-be")))
     sheet.plan(Planned("other_encoding", "ING027", "recovered"))
     return True
 
 
 def no_mark(_: np.random.Generator, sheet: Sheet) -> bool:
-    """UTF-8 without its mark: read like any other, so no code."""
+    """UTF-8 without its mark, lines ending as on other systems: read like any other, so no code."""
+    sheet.layout.line_end = "\n"
     sheet.layout.encoding = "utf-8"
     sheet.plan(Planned("utf8_without_mark", "", "recovered"))
     return True
@@ -202,6 +204,11 @@ def extra_column(rng: np.random.Generator, sheet: Sheet) -> bool:
     )
     sheet.layout.extra_columns[header] = values
     sheet.layout.columns.insert(0 if header == "序号" else len(sheet.layout.columns), header)
+    if header == "备注":  # twice under one name, and once under none
+        for key, title in (("备注 2", "备注"), ("备注 3", "")):
+            sheet.layout.extra_columns[key] = ["见附件，\n已核𠮷" if i % 5 == 0 else None for i in range(n)]
+            sheet.layout.columns.append(key)
+            sheet.layout.titles[key] = title
     sheet.plan(Planned("extra_column", "ING044", "dropped", field=header))
     return True
 
@@ -218,6 +225,56 @@ def missing_column(rng: np.random.Generator, sheet: Sheet) -> bool:
     sheet.layout.columns.remove(column.header)
     sheet.locked.add(column.header)
     sheet.plan(Planned("missing_column", "", "dropped", field=column.field.name))
+    return True
+
+
+def empty_columns(_: np.random.Generator, sheet: Sheet) -> bool:
+    """Columns without a header and without a cell: a spreadsheet's formatting saved as csv."""
+    for key in ("空 1", "空 2"):
+        sheet.layout.extra_columns[key] = [None] * len(sheet.frame)
+        sheet.layout.columns.append(key)
+        sheet.layout.titles[key] = ""
+    sheet.plan(Planned("empty_columns", "", "recovered"))
+    return True
+
+
+def empty_lines(_: np.random.Generator, sheet: Sheet) -> bool:
+    """Empty lines after the last."""
+    sheet.layout.empty_lines = 2
+    sheet.plan(Planned("empty_lines", "ING022", "set_aside"))
+    sheet.plan(Planned("empty_lines", "ING022", "set_aside"))
+    return True
+
+
+def other_column_order(rng: np.random.Generator, sheet: Sheet) -> bool:
+    """The columns in another order."""
+    sheet.layout.columns = [sheet.layout.columns[i] for i in rng.permutation(len(sheet.layout.columns)).tolist()]
+    sheet.plan(Planned("other_column_order", "", "recovered"))
+    return True
+
+
+def other_file_name(rng: np.random.Generator, sheet: Sheet) -> bool:
+    """A name as it came by mail, in a folder of its own."""
+    stem, kind = sheet.name.rsplit(".", 1)
+    sheet.name = str(pick(rng, (f"乡镇报送/{stem}.{kind}", f"【模拟县】{stem}（上报版）(1).{kind}", f"{stem}-终稿.{kind.upper()}")))
+    sheet.plan(Planned("other_file_name", "", "recovered"))
+    return True
+
+
+def second_sheet(_: np.random.Generator, sheet: Sheet) -> bool:
+    """The second half of the rows on a sheet of its own."""
+    has_unit = any("单位：万元" in row for row in sheet.layout.above)  # said once, it would hold for the first sheet alone
+    if len(sheet.frame) < FEW_ROWS or sheet.layout.merged or sheet.layout.parents or has_unit:
+        return False
+    sheet.layout.second_sheet_at = len(sheet.frame) // 2
+    sheet.plan(Planned("second_sheet", "", "recovered"))
+    return True
+
+
+def hidden_rows(rng: np.random.Generator, sheet: Sheet) -> bool:
+    """Rows that a filter hides: as good as the others."""
+    sheet.layout.hidden_rows = sorted(rng.permutation(len(sheet.frame))[: max(1, len(sheet.frame) // 10)].tolist())
+    sheet.plan(Planned("hidden_rows", "", "recovered"))
     return True
 
 
@@ -289,12 +346,16 @@ def _small(sheet: Sheet) -> bool:
 
 LAYOUT_DIRT = (
     LayoutDirt("other_file_kind", "file", lambda s: _csv(s) and s.table != "delivery", as_workbook),
+    LayoutDirt("other_file_name", "name", lambda _: True, other_file_name),
+    LayoutDirt("other_column_order", "order", lambda _: True, other_column_order),
+    LayoutDirt("empty_lines", "tail", _csv, empty_lines),
     LayoutDirt("other_encoding", "encoding", _csv, other_encoding),
     LayoutDirt("utf8_without_mark", "encoding", _csv, no_mark),
     LayoutDirt("other_delimiter", "delimiter", _csv, other_delimiter),
     LayoutDirt("epoch_1904", "epoch", _book, date_1904),
     LayoutDirt("missing_column", "missing", lambda s: _small(s) and s.table not in ("household", "member"), missing_column),
     LayoutDirt("extra_column", "extra", _small, extra_column),
+    LayoutDirt("empty_columns", "extra", _small, empty_columns),
     LayoutDirt("header_levels", "header", lambda s: _small(s) and any(c.wide for c in s.columns), header_levels),
     LayoutDirt("grouped_header", "header", lambda s: _small(s) and len(s.columns) > 3, grouped_header),
     LayoutDirt("scaled_column", "unit", _small, scaled_column),
@@ -304,6 +365,8 @@ LAYOUT_DIRT = (
     LayoutDirt("date_cells", "date_cells", _book, date_cells),
     LayoutDirt("merged_amount", "merged", _book, merged_amount),
     LayoutDirt("merged_cells", "merged", _book, merged_cells),
+    LayoutDirt("second_sheet", "merged", _book, second_sheet),
+    LayoutDirt("hidden_rows", "hidden", _book, hidden_rows),
     LayoutDirt("rows_above_header", "above", _small, rows_above_header),
     LayoutDirt("hidden_sheet", "sheets", _book, hidden_sheet),
     LayoutDirt("sheet_without_table", "notes", _book, note_sheet),

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,19 @@ def _otherwise(sheet: Sheet, row: int, column: Column) -> Cell:
         meant = column.field.codes.get(text)
         return next((label for label, code in column.field.codes.items() if code != meant), None)
     return text + "二" if column.shape == "text" else None
+
+
+def sent_again(rng: np.random.Generator, sheet: Sheet, row: int) -> bool:
+    """The row again in a later file of the same office."""
+    later = [o for o in sheet.siblings if Path(o.name) > Path(sheet.name)]
+    later = [o for o in later if not (o.layout.factors or o.locked or sheet.layout.factors or sheet.locked)]
+    if not later:
+        return False
+    other: Sheet = pick(rng, later)
+    cells: dict[str, Cell] = {c.header: sheet.text(row, c.header) for c in sheet.columns}
+    other.plan(Planned("sent_again", "ING021", "duplicate", extra=other.insert(ExtraRow(len(other.frame), -1, cells))))
+    sheet.taken[row] = True
+    return True
 
 
 def conflicting_rows(rng: np.random.Generator, sheet: Sheet, row: int) -> bool:
@@ -140,7 +154,7 @@ def other_county_file(rng: np.random.Generator, household: Sheet) -> Sheet:
 def orphan_row(rng: np.random.Generator, sheet: Sheet, row: int) -> bool:
     """A row of a household the county does not know."""
     household = sheet.column_of("household_id")
-    if household is None or not household.field.references or household.header in sheet.locked:
+    if household is None or household.header in sheet.locked:
         return False
     cells: dict[str, Cell] = {household.header: f"{OTHER_COUNTY}-{row + 1:07d}"}
     extra = sheet.insert(ExtraRow(_place(rng, sheet, row), row, cells))
@@ -166,12 +180,16 @@ def two_names(rng: np.random.Generator, sheet: Sheet, row: int) -> bool:
 
 def total_row(rng: np.random.Generator, sheet: Sheet, _: int) -> bool:
     """合计 at the end, 小计 among the rows."""
-    head, n = sheet.layout.columns[0], len(sheet.frame)
-    cells: dict[str, Cell] = {head: str(pick(rng, ("合计", "小计", "总　计", "合　计")))}
+    amounts = {c.header for c in sheet.columns if c.shape == "money"}
+    heads = [h for h in sheet.layout.columns[:2] if h not in amounts]
+    if not heads:
+        return False
+    head, n = str(pick(rng, heads)), len(sheet.frame)
+    cells: dict[str, Cell] = {head: str(pick(rng, ("合计", "小计", "总　计", "合　计", "云溪镇小计", "合计（元）", "总计：")))}
     for c in sheet.columns:
         if c.shape == "money" and c.header in sheet.layout.columns and c.header not in sheet.layout.factors:
             cells[c.header] = f"{pd.to_numeric(sheet.frame[c.header]).sum():.2f}"
-    after = n if cells[head] != "小计" else int(rng.integers(n))
+    after = int(rng.integers(n)) if "小计" in str(cells[head]) else n
     extra = sheet.insert(ExtraRow(after, -1, cells))
     sheet.plan(Planned("total_row", "ING023", "set_aside", extra=extra))
     return True
@@ -215,6 +233,12 @@ def wrong_cell_count(_: np.random.Generator, sheet: Sheet, row: int) -> bool:
     return True
 
 
+def _is_of_a_household(sheet: Sheet) -> bool:
+    """Whether the household is part of the key: only then another number makes another row, and no contradiction."""
+    column = sheet.column_of("household_id")
+    return column is not None and column.field.is_key and column.field.references is not None
+
+
 def _is_csv(sheet: Sheet) -> bool:
     return not sheet.is_workbook and _may_quarantine(sheet)
 
@@ -225,10 +249,11 @@ def _has_room(sheet: Sheet) -> bool:
 
 ROW_DIRT = (
     RowDirt("duplicate_row", _anywhere, duplicate_row),
+    RowDirt("sent_again", lambda s: bool(s.siblings), sent_again),
     RowDirt("conflicting_rows", _may_quarantine, conflicting_rows),
     RowDirt("contradicting_fields", lambda s: _may_quarantine(s) and bool(_compared(s)), contradicting_fields),
     RowDirt("other_county", lambda s: s.table != "village" and _area_column(s) is not None, other_county),
-    RowDirt("orphan_row", _may_quarantine, orphan_row),
+    RowDirt("orphan_row", lambda s: _may_quarantine(s) and _is_of_a_household(s), orphan_row),
     RowDirt("two_names", lambda s: s.table == "identity", two_names),
     RowDirt("wrong_cell_count", _is_csv, wrong_cell_count),
 )

@@ -14,8 +14,21 @@ from returnrisk.contracts import Contract, Field
 Outcome = Literal["recovered", "quarantined", "duplicate", "set_aside", "dropped", "added", "not_sent"]
 """recovered: the store equals the clean one · quarantined: the row waits · duplicate: the row repeats another · set_aside: no row of data ·
 dropped: a column or sheet is left out · added: a row the clean county does not have and the store must · not_sent: the row never came."""
-Cell = str | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A spreadsheet's formula and the value it showed when it was saved."""
+
+    expression: str
+    value: str | float
+
+
+Cell = str | int | float | Formula | None
 Shape = Literal["money", "measure", "count", "date", "code", "boolean", "identifier", "text"]
+
+
+SECOND_SHEET = "数据（续）"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +52,10 @@ class ExtraRow:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One thing planted: on a clean row (`row`), on an added one (`extra`), or on the whole file (neither)."""
+    """One thing planted: on a clean row (`row`), on an added one (`extra`), or on the whole file (neither).
+
+    `in_clean_store`: whether the clean store holds the clean row at all.
+    """
 
     kind: str
     code: str
@@ -47,6 +63,7 @@ class Planned:
     row: int = -1
     extra: int = -1
     field: str = ""
+    in_clean_store: bool = True
 
 
 @dataclass(slots=True)
@@ -55,7 +72,8 @@ class Layout:
 
     `titles` are headers as shown, `parents` those of a header over two rows; `columns` the headers in file order; `factors` what the
     numbers of a column are divided by; `order` the clean rows in file order; `merged` runs of clean rows under one cell; `more_cells`
-    cells beyond the last column.
+    cells beyond the last column; `second_sheet_at` the line from which on the rows stand on a second sheet (0: on one); `empty_lines`
+    at the end of a csv.
     """
 
     encoding: str = "utf-8-sig"
@@ -73,11 +91,19 @@ class Layout:
     note_sheets: dict[str, list[list[Cell]]] = field(default_factory=dict)
     date_1904: bool = False
     date_columns: set[str] = field(default_factory=set)
+    hidden_rows: list[int] = field(default_factory=list)
+    second_sheet_at: int = 0
+    line_end: str = "\r\n"
+    empty_lines: int = 0
 
 
 @dataclass(slots=True)
 class Sheet:
-    """One file: `taken` marks clean rows something was done to, so that no row is soiled twice; `locked` columns that the layout owns."""
+    """One file.
+
+    `taken` marks clean rows that something was done to, so that no row is soiled twice; `locked` are columns that the layout owns;
+    `siblings` the other files of its table; `arrays` the clean columns looked into so far.
+    """
 
     table: str
     contract: Contract
@@ -92,11 +118,13 @@ class Sheet:
     removed: set[int] = field(default_factory=set)
     planned: list[Planned] = field(default_factory=list)
     locked: set[str] = field(default_factory=set)
+    siblings: list[Sheet] = field(default_factory=list)
+    arrays: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_workbook(self) -> bool:
         """Whether it is written as xlsx."""
-        return self.name.endswith(".xlsx")
+        return self.name.lower().endswith(".xlsx")
 
     @property
     def sheet_name(self) -> str:
@@ -105,7 +133,9 @@ class Sheet:
 
     def text(self, row: int, header: str) -> str | None:
         """A clean cell as the csv would show it."""
-        value: Any = self.frame[header].iat[row]
+        if header not in self.arrays:
+            self.arrays[header] = self.frame[header].array
+        value: Any = self.arrays[header][row]
         if value is None or pd.isna(value):
             return None
         return f"{value:.2f}" if isinstance(value, float) else str(value)
@@ -150,6 +180,13 @@ class Sheet:
         # notes and totals stand below rows that were added at the end
         rank = np.concatenate([np.zeros(len(kept)), [1 + k + (e.source < 0) * 10**9 for k, e in enumerate(self.extras)]])
         return entries[np.lexsort((rank, np.concatenate([place[kept], after])))]
+
+    def place(self, line: int) -> tuple[str, int]:
+        """Sheet and row number (1 is the first row) of a line of the file, counted from 0."""
+        split = self.layout.second_sheet_at
+        if split and line >= split:
+            return SECOND_SHEET, line - split + self.n_above - len(self.layout.above) + 1
+        return self.sheet_name, line + self.n_above + 1
 
     @property
     def n_above(self) -> int:

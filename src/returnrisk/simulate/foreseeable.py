@@ -71,8 +71,9 @@ def _row(risk: TrueRisk, fell: Bools | None) -> dict[str, object]:
     second = risk.counts(half)[risk.at_risk] / (risk.n_futures - half)
     expected = (weighted_auc(first, second) + weighted_auc(second, first)) / 2
     bounds = np.searchsorted(risk.future, np.arange(risk.n_futures + 1))
-    rank = _mid_ranks(p)
-    aucs = [_auc(rank, place[risk.household[a:b]]) for a, b in pairwise(bounds) if 0 < b - a < n]
+    ranks = [_mid_ranks(second)] * half + [_mid_ranks(first)] * (risk.n_futures - half)  # a future never ranks itself
+    spans = zip(ranks, pairwise(bounds), strict=True)
+    aucs = [_auc(rank, place[risk.household[a:b]]) for rank, (a, b) in spans if 0 < b - a < n]
     low, high = np.quantile(aucs, [0.025, 0.975]) if aucs else (np.nan, np.nan)
     rate_low, rate_high = np.quantile(np.diff(bounds) / n, [0.025, 0.975])
     row: dict[str, object] = {
@@ -93,7 +94,7 @@ def _row(risk: TrueRisk, fell: Bools | None) -> dict[str, object]:
             raise ConfigError(f"the outcome of {risk.as_of} has {len(fell)} households; expected {len(risk.at_risk)}")
         who = np.flatnonzero(fell[risk.at_risk])
         row["falls"] = len(who)
-        row["realised"] = _auc(rank, who) if 0 < len(who) < n else np.nan
+        row["realised"] = _auc(_mid_ranks(p), who) if 0 < len(who) < n else np.nan
     return row
 
 
