@@ -11,7 +11,7 @@ demo: .venv/.installed-run
 	$(BIN)/returnrisk demo --out $(DEMO_OUT)
 
 test: .venv/.installed-test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 test-slow: .venv/.installed-test
 	$(BIN)/python -m pytest -q -m slow

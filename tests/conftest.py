@@ -21,6 +21,17 @@ DAYS = {"n_calibrate": 2, "n_test": 1}
 SMALL_KEY = b"key of the small county of the tests"
 
 
+LONGEST = ("test_project", "test_cli")
+"""Files that share the demo below: on one processor, and first, so that it is made once and nobody waits for it in the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one processor: they share what is made once."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("demo" if item.path.stem in LONGEST else item.path.as_posix()))
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 def shorter_specification() -> str:
     """The shipped specification with fewer calibration and test days: everything else as it is."""
     text = (data_folder("models") / "fall-12m.toml").read_text(encoding="utf-8")
@@ -46,7 +57,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
     project.ingest()
     trained = project.train(as_of=as_of)
     project.promote()
-    return DemoResult(folder=root, as_of=as_of, training=trained, run=project.run(as_of=as_of))
+    return DemoResult(folder=root, as_of=as_of, training=trained, run=project.run(as_of=as_of), n_planted=0, n_kinds=0)
 
 
 @pytest.fixture
