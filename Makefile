@@ -14,7 +14,7 @@ test: .venv/.installed-test
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 test-slow: .venv/.installed-test
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .

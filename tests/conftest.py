@@ -25,6 +25,7 @@ LONGEST = ("test_project", "test_cli")
 """Files that share the demo below: on one processor, and first, so that it is made once and nobody waits for it in the end."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests on one processor: they share what is made once."""
     for item in items:

@@ -235,8 +235,9 @@ def test_no_accuracy_without_n_base_rate_and_interval(demo):
     metrics = demo.training.training.frame().query("metric != 'tie_share_at_capacity'")  # that one describes, it measures nothing
     assert set(metrics["score"]) == set(SCORES)
     assert metrics[["n", "n_events", "base_rate", "low", "high"]].notna().all(axis=None)
-    assert (metrics["low"] <= metrics["value"]).all()
-    assert (metrics["value"] <= metrics["high"]).all()
+    inside = metrics[metrics["metric"] != "ece"]  # resampling adds to it: its interval may lie above it (`Evaluation.frame`)
+    assert (inside["low"] <= inside["value"]).all()
+    assert (inside["value"] <= inside["high"]).all()
     predictions = demo.training.training.accuracy.predictions
     assert (metrics["n"] == len(predictions)).all()
     assert (metrics["n_events"] == predictions["y"].sum()).all()

@@ -45,7 +45,7 @@ def render(content: ReportContent, path: Path) -> Path:
     --------
     >>> render(ReportContent(area="示例县", metrics=None), Path("report.html"))
     Traceback (most recent call last):
-    TypeError: ReportContent.__init__() missing 14 required positional arguments: ...
+    TypeError: ReportContent.__init__() missing 15 required positional arguments: ...
     """
     import pyarrow as pa
 
