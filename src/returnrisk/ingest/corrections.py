@@ -22,7 +22,7 @@ from returnrisk.ingest.accounting import FILE_COLUMNS, ReadSheet, frame_of
 from returnrisk.ingest.codes import code
 from returnrisk.ingest.quarantine_workbook import FRONT_HEADERS, NOTE_HEADER, SHEET_PREFIX, WITHDRAW, cells_of, receipt, shown
 from returnrisk.ingest.sheets import TRIMMED
-from returnrisk.ingest.workbooks import _cell_text as cell_text
+from returnrisk.ingest.workbooks import cell_text
 from returnrisk.store.files import sha256_of
 
 if TYPE_CHECKING:

@@ -100,7 +100,7 @@ def _read_sheet(rows: Rows, merged: Merged, *, file: str, sheet: str, expected: 
     body, notices = _filled_down(rows, merged, end=end, header=header, kinds=kinds)
     columns, serials = [], []
     for j, kind in enumerate(kinds):
-        cells = [_cell_text(row[j], kind, epoch) for row in body]
+        cells = [cell_text(row[j], kind, epoch) for row in body]
         columns.append(pa.array(cells, pa.string()))
         n = sum(isinstance(row[j], int | float) and _is_serial(row[j]) for row in body) if kind == "date" and epoch else 0
         serials += [Notice("ING039", header.columns[j].name, n)] if n else []
@@ -141,7 +141,8 @@ def _is_serial(cell: float) -> bool:
     return float(cell).is_integer() and 20_000 <= cell <= 80_000
 
 
-def _cell_text(cell: Any, kind: str, epoch: int | None) -> str | None:
+def cell_text(cell: Any, kind: str, epoch: int | None) -> str | None:
+    """A workbook's typed cell as the text a column of `kind` is read from; None for an empty one."""
     if cell == "" or cell is None:
         return None
     if isinstance(cell, str):
