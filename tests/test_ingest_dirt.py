@@ -19,7 +19,7 @@ from returnrisk.errors import ContractError, IngestError
 from returnrisk.ingest.accounting import ReadSheet, account_table
 from returnrisk.ingest.codes import CODES
 from returnrisk.ingest.half_delivery import HalfDelivery, half_delivered
-from returnrisk.ingest.headers import map_headers
+from returnrisk.ingest.headers import map_file
 from returnrisk.ingest.inbox import ingest_inbox
 from returnrisk.ingest.mapping import load_mappings, read_mapping
 from returnrisk.ingest.old_workbooks import read_old_workbook
@@ -44,9 +44,8 @@ class Read:
 
     def __init__(self, engine: Any, path: Path, table: str, *, mapping: Any = None, county: int | None = None) -> None:
         contract = load_contracts()[table]
-        sheets = [
-            ReadSheet(s, map_headers(s, contract, mapping), "") for s in read_file(path, expected=expected_of(contract, mapping))
-        ]
+        read = read_file(path, expected=expected_of(contract, mapping))
+        sheets = [ReadSheet(s, h, "") for s, h in zip(read, map_file(read, contract, mapping), strict=True)]
         result = ingest_table(
             engine, contract, sheets=[(s.raw, s.headers) for s in sheets], parents={}, key=KEY, delay_days=0, county=county
         )

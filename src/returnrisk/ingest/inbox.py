@@ -30,7 +30,7 @@ from returnrisk.ingest.corrections import closing_workbooks, correct, correction
 from returnrisk.ingest.county import home_county
 from returnrisk.ingest.divisions import Divisions, load_divisions, with_current_codes
 from returnrisk.ingest.half_delivery import HalfDelivery, half_delivered
-from returnrisk.ingest.headers import map_headers, recognise_table
+from returnrisk.ingest.headers import map_file, recognise_table
 from returnrisk.ingest.mapping import FileMapping, load_mappings, mapping_of
 from returnrisk.ingest.quarantine_workbook import QuarantinedSheet, quarantined_sheet, workbooks_stand, write_quarantine_workbooks
 from returnrisk.ingest.readers import read_file
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 ACCOUNTS = ("files", "quarantine", "duplicates", "notices", "corrections")
 QUARANTINE, DIVISIONS = "quarantine", "divisions.csv"
-INGEST_VERSION = 4
+INGEST_VERSION = 5
 """Raise it whenever the same files would be read otherwise: the store is then made anew."""
 REQUIRED_TABLES = ("village", "household", "household_roster", "member", "income", "delivery", "line")
 
@@ -264,7 +264,8 @@ def _read_one(
     contract = contracts[mapping.table] if mapping else recognise_table(path.name, contracts)
     digest = sha256_of(path)
     name = path.relative_to(inbox).as_posix()
+    sheets = read_file(path, expected=expected_of(contract, mapping))
     return [
-        (contract.name, ReadSheet(replace(sheet, file=name), map_headers(sheet, contract, mapping), digest))
-        for sheet in read_file(path, expected=expected_of(contract, mapping))
+        (contract.name, ReadSheet(replace(sheet, file=name), headers, digest))
+        for sheet, headers in zip(sheets, map_file(sheets, contract, mapping), strict=True)
     ]
