@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from returnrisk.simulate.messy.rows import NO_QUARANTINE
 from returnrisk.simulate.messy.scaled import scaled_column, scaled_sheet, unit_on_first_sheet
@@ -13,8 +14,7 @@ from returnrisk.simulate.messy.sheet import Cell, Column, Planned, Sheet, pick
 
 SMALL = 6000
 """Rows up to which a file may become a workbook or have a column rewritten: an office's form, not a ledger of years."""
-EXTRA_HEADERS = ("备注", "思想状况", "是否等靠要", "序号", "有无违法记录", "内生动力评价")
-REFUSED = {"思想状况": "一般", "是否等靠要": "否", "有无违法记录": "无", "内生动力评价": "较强"}
+EXTRA_HEADERS = ("备注", "序号", "有无违法记录")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +183,13 @@ def other_alias(rng: np.random.Generator, sheet: Sheet) -> bool:
 
 
 def extra_column(rng: np.random.Generator, sheet: Sheet) -> bool:
-    """A column nobody asked for, among them what the contracts refuse to take: attitudes and legal records."""
+    """A column nobody asked for, among them one that the contracts refuse to take: legal records."""
     header = str(pick(rng, EXTRA_HEADERS))
     n = len(sheet.frame)
     values: list[Cell] = (
         [str(i + 1) for i in range(n)]
         if header == "序号"
-        else [REFUSED.get(header, "已核对" if i % 7 == 0 else None) for i in range(n)]
+        else [("已核对" if header == "备注" else "无") if i % 7 == 0 else None for i in range(n)]
     )
     sheet.layout.extra_columns[header] = values
     sheet.layout.columns.insert(0 if header == "序号" else len(sheet.layout.columns), header)
@@ -200,6 +200,18 @@ def extra_column(rng: np.random.Generator, sheet: Sheet) -> bool:
             sheet.layout.titles[key] = title
     sheet.plan(Planned("extra_column", "ING044", "dropped", field=header))
     return True
+
+
+def add_attitudes(sheet: Sheet, attitudes: pd.DataFrame) -> None:
+    """What a careless office writes beside its households (`attitude_columns`), and the contracts refuse to take."""
+    number = sheet.column_of("household_id")
+    known = attitudes.set_index("household_id")
+    if number is None:
+        return
+    for header in known.columns:
+        sheet.layout.extra_columns[header] = sheet.frame[number.header].map(known[header]).tolist()
+        sheet.layout.columns.append(header)
+        sheet.plan(Planned("attitude_columns", "ING044", "dropped", field=header))
 
 
 def missing_column(rng: np.random.Generator, sheet: Sheet) -> bool:
