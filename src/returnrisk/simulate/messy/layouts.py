@@ -274,7 +274,7 @@ def second_sheet(_: np.random.Generator, sheet: Sheet) -> bool:
 def hidden_rows(rng: np.random.Generator, sheet: Sheet) -> bool:
     """Rows that a filter hides: as good as the others."""
     sheet.layout.hidden_rows = sorted(rng.permutation(len(sheet.frame))[: max(1, len(sheet.frame) // 10)].tolist())
-    sheet.plan(Planned("hidden_rows", "", "recovered"))
+    sheet.plan(Planned("hidden_rows", "ING053", "recovered"))
     return True
 
 
