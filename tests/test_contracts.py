@@ -25,10 +25,14 @@ from returnrisk.contracts import (
     row_checks,
 )
 from returnrisk.errors import ContractError, ContractViolation, UnknownNameError
-from returnrisk.ingest.headers import recognise_table
+from returnrisk.ingest.headers import map_file, recognise_table
 from returnrisk.ingest.inbox import ingest_inbox
+from returnrisk.ingest.readers import read_file
+from returnrisk.ingest.sheets import expected_of
+from returnrisk.ingest.table import ingest_table
 from returnrisk.resources import data_folder
 from returnrisk.simulate import simulate_county, write_inbox
+from returnrisk.store.view import connect
 
 CORE = (
     "delivery", "household", "household_roster", "identity", "income", "line", "medical", "member", "monitoring", "subsidy", "support",
@@ -500,6 +504,16 @@ def test_a_pseudonym_without_a_form_is_refused():
     assert "household_id" in refusal(content)
 
 
+def test_a_form_is_for_whole_numbers_and_days_and_must_be_a_pattern():
+    content = document("household")
+    column(content, "rooms")["customProperties"].append({"property": "form", "value": "[0-9"})
+    assert "'[0-9' is not a pattern" in refusal(content)
+    for name in ("land_mu", "resettled", "registered_type"):
+        content = document("household")
+        column(content, name)["customProperties"].append({"property": "form", "value": "^1"})
+        assert f"column {name} has a form; only int64 and date columns do" in refusal(content)
+
+
 # ------------------------------------------------------------------------------------------ a folder that is wrong
 
 
@@ -709,6 +723,48 @@ def test_row_checks_are_never_null():
     table = arrow_table(contract, rows)
     answers = table.select(**{f"c{i}": c.passes for i, c in enumerate(row_checks(table, contract))}).to_pyarrow()
     assert sum(answers[c].null_count for c in answers.column_names) == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "good", "bad"),
+    [
+        ("hazard", "area_code", [999901, 999901001, 999901001001], [9999010, 99990100, 9999010010, 99990100100]),
+        ("line", "area_code", [999901, 999901001, 999901001001], [9999010, 99990100, 9999010010, 99990100100]),
+        (
+            "price",
+            "period_start",
+            [dt.date(2024, 5, 1), dt.date(2024, 12, 1)],
+            [dt.date(2024, 5, 2), dt.date(2024, 1, 31), dt.date(2024, 5, 11)],
+        ),
+    ],
+)
+def test_area_codes_have_the_digits_of_a_division_and_a_price_s_month_begins_on_its_first(table, name, good, bad):
+    contract = load_contracts()[table]
+    rows = arrow_table(contract, [{name: value} for value in (*good, *bad)])
+    (check,) = [c for c in row_checks(rows, contract) if (c.code, c.field) == ("CON004", name)]
+    assert rows.select(passes=check.passes).to_pyarrow()["passes"].to_pylist() == [True] * len(good) + [False] * len(bad)
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        (
+            "hazard",
+            "受灾地区代码,灾种,发生日期,灾情等级,上报日期\n999901001,洪涝,2024-06-01,较重,2024-06-03\n9999010,洪涝,2024-06-01,较重,2024-06-03\n",
+        ),
+        ("price", "品种,监测月份,收购价,登记日期\n生猪,2024-05,15.2,2024-06-10\n牛羊,2024-05-15,60,2024-06-10\n"),
+    ],
+)
+def test_a_row_of_another_form_waits_for_its_office(tmp_path, table, text):
+    contract = load_contracts()[table]
+    (tmp_path / "file.csv").write_text(text, encoding="utf-8")
+    sheets = read_file(tmp_path / "file.csv", expected=expected_of(contract))
+    pairs = list(zip(sheets, map_file(sheets, contract), strict=True))
+    result = ingest_table(connect(), contract, sheets=pairs, parents={}, key=None, delay_days=0)
+    assert [(r["row"], r["code"], r["field"]) for r in result.quarantined] == [
+        (1, "CON004", contract.key[0] if table == "hazard" else "period_start")
+    ]
+    assert result.accepted_rows == [0]
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ NOT_PLANTED = {
     "ING037": "no table has a column of shares",
     "ING051": "a source's mapping, not dirt",
     "CON002": "a label out of the list is met as ING012 first",
-    "CON004": "a text of another form: no column but identifiers has one, met as ING014 first",
+    "CON004": "identifiers of another form are met as ING014 first; area codes and months have one, tested with the contracts",
 }
 """Codes of rows and cells that the messy export cannot plant, and why."""
 
