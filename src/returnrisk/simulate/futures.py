@@ -10,6 +10,7 @@ depend on how many processes computed it.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -168,6 +169,7 @@ def _take(work: _Work) -> None:
     """Keep the work in a new process, so that the state travels once."""
     global _work  # noqa: PLW0603 (a worker process's own)
     _work = work
+    gc.freeze()  # what was imported is never looked through again
 
 
 def _run(number: int) -> Ints:

@@ -196,8 +196,8 @@ def _shares(month: Month, person: Ints, kind: Ints, total: Floats, in_scope: Flo
     """Paid by basic, serious-illness (which looks at the person's calendar year), commercial insurance and medical aid."""
     persons, households, p = month.state.persons, month.state.households, month.parameters.insurance
     home, covered = persons.household[person], persons.cover[person]
-    rate = np.array([p.basic_rate_inpatient, p.basic_rate_chronic, p.basic_rate_outpatient])[kind]
-    basic = (np.maximum(in_scope - np.where(kind == INPATIENT, p.basic_deductible, 0.0), 0.0) * rate * covered).round(2)
+    rate = np.array([p.basic_rate_inpatient, p.basic_rate_chronic, p.basic_rate_outpatient])[kind] * covered
+    basic = (np.maximum(in_scope - (kind == INPATIENT) * p.basic_deductible, 0.0) * rate).round(2)
     own = in_scope - basic
     before = persons.own_in_scope[person] + _earlier_in_month(person, own)
     last = np.flatnonzero(np.append(person[1:] != person[:-1], True))[: len(person)]
