@@ -39,9 +39,7 @@ def seen_less(month: Month) -> Bools:
 def seen_factor(month: Month) -> Floats:
     """Factor on being noticed by an office, per household."""
     p = month.parameters.traps
-    if month.known_seen_factor is None:
-        month.known_seen_factor = factor(seen_less(month), p.seen_factor if p.unseen_groups else 1.0)
-    return month.known_seen_factor
+    return factor(seen_less(month), p.seen_factor if p.unseen_groups else 1.0)
 
 
 def on_record(month: Month, households: Ints, probability: float) -> Bools:

@@ -98,7 +98,6 @@ class Month:
     known_capacity: Ints | None = None
     known_members: Ints | None = None
     known_seen_less: Bools | None = None
-    known_seen_factor: Floats | None = None
     known_net_year: Floats | None = None
     known_per_head: Floats | None = None
 
