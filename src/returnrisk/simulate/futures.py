@@ -2,8 +2,7 @@
 
     state → tiled (k counties that share nothing) → advance, advance … → who is below the line on a settlement day → again
 
-Counties are laid side by side because a month costs a fixed number of array operations, whatever their length; as many as a
-processor's cache holds. Each round has its own random numbers, made of seed, month of the state and round: the answer does not
+Counties are laid side by side because a month costs a fixed number of array operations, whatever their length. Each round has its own random numbers, made of seed, month of the state and round: the answer does not
 depend on how many processes computed it.
 """
 
@@ -22,8 +21,8 @@ from returnrisk.simulate.parameters import Parameters
 from returnrisk.simulate.process import advance
 from returnrisk.simulate.state import Arrays, CountyState, Ints
 
-HOUSEHOLDS_AT_ONCE = 60_000
-"""Households stepped together: more no longer pay."""
+HOUSEHOLDS_AT_ONCE = 100_000
+"""Households stepped together: fewer pay too much for each step, more leave the cache."""
 
 WORTH_A_PROCESS = 6_000_000
 """Household-months under which a second process would cost more time than it saves."""
