@@ -2,8 +2,8 @@
 
     state → tiled (k counties that share nothing) → advance, advance … → who is below the line on a settlement day → again
 
-Counties are laid side by side because a month costs a fixed number of array operations, whatever their length. Each round has its own random numbers, made of seed, month of the state and round: the answer does not
-depend on how many processes computed it.
+Counties are laid side by side because a month costs a fixed number of array operations, whatever their length. Each round has its
+own random numbers, made of seed, month of the state and round: the answer does not depend on how many processes computed it.
 """
 
 from __future__ import annotations
