@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.accounts import delivered_months, window_frame, window_income, window_months
+from returnrisk.accounts import delivered_months, window_frame, window_income, window_sums
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import divide, log_ratio, where
 from returnrisk.timeline import Window, add_months
@@ -128,8 +128,7 @@ def _levels(context: Context) -> ir.Table:
 
 def _items(context: Context) -> ir.Table:
     """From the items of the latest window: one row per household with any income row."""
-    by_item = context.items
-    rows = window_income(context.view, ends=[context.ending_on], window=context.spec.window)
+    by_item, rows = context.items, context.ledger
 
     def total(items: tuple[str, ...]) -> Any:
         return by_item.net_cny.sum(where=by_item.item.isin(items)).fill_null(0)
@@ -150,8 +149,7 @@ def _items(context: Context) -> ir.Table:
     )
     earners = rows.filter(rows.person_id.notnull()).group_by("household_id", "person_id").agg(own_cny=lambda t: t.net_cny.sum())
     earned = earners.group_by("household_id").agg(top_earner_cny=earners.own_cny.max(), n_earners=earners.count())
-    months = window_months(context.view, ends=[context.ending_on], window=context.spec.window)
-    periods = months.select("household_id", "period_start", "period_end", amount_cny=months.net_cny.cast("float64"))
+    periods = rows.group_by("household_id", "period_start", "period_end").agg(amount_cny=rows.net_cny.sum().cast("float64"))
     years = periods.period_end.year() - periods.period_start.year()
     p = periods.mutate(months=years * 12 + periods.period_end.month() - periods.period_start.month() + 1)
     # an amount for several months is spread over them evenly
@@ -178,8 +176,10 @@ def _recent(context: Context) -> ir.Table:
     """
     now = context.ending_on
     ends, three = [now, add_months(now, -12)], Window("trailing", 3)
-    quarter, rows = window_frame(ends, window=three), window_months(context.view, ends=ends, window=three)
-    sums = rows.group_by("household_id", "ending_on").agg(net_cny=rows.net_cny.sum(), wage_cny=rows.net_wage_cny.sum())
+    quarter = window_frame(ends, window=three)
+    sums = window_sums(context.view, ends=ends, window=three).select(
+        "household_id", "ending_on", "net_cny", wage_cny="net_wage_cny"
+    )
     known = _present(context, quarter, minimum=3).left_join(sums, ["household_id", "ending_on"])
     is_now = known.lag_months == 0
 
