@@ -47,18 +47,23 @@ def population(view: View, ends: Sequence[dt.date]) -> ir.Table:
     """
     import ibis
 
-    days = ibis.memtable([{"ending_on": end} for end in sorted(set(ends))], schema={"ending_on": "date"})
-    spells = view.table("household_roster").select("person_id", "household_id", "joined_on", "left_on")
-    present = spells.join(
-        days,
-        [
-            spells.joined_on.isnull() | (spells.joined_on <= days.ending_on),
-            spells.left_on.isnull() | (spells.left_on >= days.ending_on),
-        ],
+    days = dict(enumerate(sorted(set(ends))))
+    spells = view.table("household_roster")
+
+    def living(day: dt.date) -> Any:
+        on = ibis.literal(day)
+        return (spells.joined_on.isnull() | (spells.joined_on <= on)) & (spells.left_on.isnull() | (spells.left_on >= on))
+
+    # a column for each day, then a row: no spell is repeated for every day it spans. Two spells of one person are one member
+    persons = spells.group_by("household_id", "person_id").agg(**{f"lives_{k}": living(day).any() for k, day in days.items()})
+    counted = persons.group_by("household_id").agg(**{f"n_{k}": persons[f"lives_{k}"].cast("int64").sum() for k in days})
+    t = counted.cross_join(
+        ibis.memtable([{"k": k, "ending_on": day} for k, day in days.items()], schema={"k": "int64", "ending_on": "date"})
     )
-    counted = present.group_by("household_id", "ending_on").agg(n_members=present.person_id.nunique())
+    n_members = ibis.cases(*((t.k == k, t[f"n_{k}"]) for k in days)).cast("int64")
+    present = t.select("household_id", "ending_on", n_members=n_members).filter(lambda t: t.n_members > 0)
     homes = view.table("household").select("household_id", "village_code")
-    return counted.inner_join(homes, "household_id")
+    return present.inner_join(homes, "household_id")
 
 
 def stays(view: View) -> ir.Table:
@@ -122,11 +127,16 @@ def lines_in_force(view: View, households: ir.Table) -> ir.Table:
     -------
     Ibis table: household_id, ending_on, line_cny_year (NULL where no line was in force).
     """
+    at = households.select("household_id", "ending_on", "village_code").distinct()
+    lines = _lines_of_places(view, at.select("village_code", "ending_on").distinct())
+    return at.left_join(lines, ["village_code", "ending_on"]).select("household_id", "ending_on", "line_cny_year")
+
+
+def _lines_of_places(view: View, places: ir.Table) -> ir.Table:
+    """The line of each village and day of `places` that has one: village_code, ending_on, line_cny_year."""
     import ibis
 
     line = view.table("line").select("area_code", "valid_from", "line_cny_year")
-    at = households.select("household_id", "ending_on", "village_code").distinct()
-    places = at.select("village_code", "ending_on").distinct()
     village = places.village_code
     candidates = ibis.union(
         *(places.mutate(area_code=village // 10**digits, level=ibis.literal(6 - digits, "int8")) for digits in (0, 3, 6))
@@ -135,8 +145,7 @@ def lines_in_force(view: View, households: ir.Table) -> ir.Table:
     best = ibis.row_number().over(
         ibis.window(group_by=[valid.village_code, valid.ending_on], order_by=[valid.level.desc(), valid.valid_from.desc()])
     )
-    chosen = valid.mutate(choice=best).filter(lambda t: t.choice == 0).select("village_code", "ending_on", "line_cny_year")
-    return at.left_join(chosen, ["village_code", "ending_on"]).select("household_id", "ending_on", "line_cny_year")
+    return valid.mutate(choice=best).filter(lambda t: t.choice == 0).select("village_code", "ending_on", "line_cny_year")
 
 
 def window_income(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.Table:
@@ -273,6 +282,17 @@ def _months_of_the_young(view: View, windows: ir.Table) -> ir.Table:
     return since.group_by("household_id", "ending_on").agg(months_since_new=since.month_on.count())
 
 
+def _places(view: View, windows: ir.Table) -> ir.Table:
+    """Delivered months and line of every village and window: village_code, ending_on, months_delivered, line_cny_year."""
+    villages = view.table("household").select("village_code", township_code=lambda t: t.village_code // 1000).distinct()
+    at = villages.cross_join(windows.select("ending_on"))
+    months = delivered_months(view, windows)
+    came = at.left_join(months, ["township_code", "ending_on"]).select("village_code", "ending_on", "months_delivered")
+    lines = _lines_of_places(view, at.select("village_code", "ending_on"))
+    t = came.left_join(lines, ["village_code", "ending_on"])
+    return t.select("village_code", "ending_on", "months_delivered", "line_cny_year")
+
+
 def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_months: int) -> ir.Table:
     """Net income of every household at each window end, per head and against the line.
 
@@ -299,16 +319,13 @@ def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_mon
     windows = window_frame(ends, window=window)
     amounts = ["net_cny", "gross_cny", *[f"net_{s}_cny" for s in SOURCES]]
     sums = window_sums(view, ends=ends, window=window)
-    people = population(view, ends)
-    people = people.mutate(township_code=people.village_code // 1000)
     joined = (
-        people.left_join(delivered_months(view, windows), ["township_code", "ending_on"])
-        .drop("township_code_right", "ending_on_right")
+        population(view, ends)
+        .left_join(_places(view, windows), ["village_code", "ending_on"])
+        .drop("village_code_right", "ending_on_right")
         .left_join(_months_of_the_young(view, windows), ["household_id", "ending_on"])
         .drop("household_id_right", "ending_on_right")
         .left_join(sums, ["household_id", "ending_on"])
-        .drop("household_id_right", "ending_on_right")
-        .left_join(lines_in_force(view, people), ["household_id", "ending_on"])
     )
     t = joined.select(
         "household_id",
