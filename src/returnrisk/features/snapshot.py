@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.accounts import kept_months, population, window_income
+from returnrisk.accounts import kept_periods, population, window_income
 from returnrisk.config import OutcomeSpec
 from returnrisk.errors import NotEnoughDataError
 from returnrisk.features.catalogue import Context, Family, Feature
@@ -91,12 +91,12 @@ def build_snapshot(
     entries = catalogue(families)
     wanted = [FAMILIES[name] for name in FAMILIES if any(f.family == name for f in entries)]
     clock = _Clock({} if spent is None else spent)
-    with kept_months(view):
+    with kept_periods(view):
         return _snapshot(view, spec, wanted, entries, clock=clock)
 
 
 def _snapshot(view: View, spec: OutcomeSpec, wanted: list[Family], entries: tuple[Feature, ...], *, clock: _Clock) -> Snapshot:
-    clock.lap("ledger")
+    clock.lap("periods")
     context = _context(view, spec)
     clock.lap("context")
     status = strata(view, context.path, spec=spec).to_pandas()
@@ -137,13 +137,15 @@ def _context(view: View, spec: OutcomeSpec) -> Context:
     now = kept("now", path.filter(path.lag_months == 0))
     files = kept("files", _recent_files(view))
     ending_on = account_end(view, spec=spec)
+    ledger = kept("ledger", window_income(view, ends=[ending_on], window=spec.window).drop("recorded_declared", "ending_on"))
     return Context(
         view=view,
         spec=spec,
         ending_on=ending_on,
         path=path,
         now=now,
-        items=kept("items", _items(view, ending_on, spec)),
+        ledger=ledger,
+        items=kept("items", _items(ledger)),
         homes=kept("homes", _homes(view, now, files)),
         members=kept("members", living_members(view)),
         arrived=frozenset(files.select("table_name").distinct().to_pyarrow()["table_name"].to_pylist()),
@@ -170,8 +172,7 @@ def _homes(view: View, now: ir.Table, files: ir.Table) -> ir.Table:
     return t.mutate(**{name: t[name].fill_null(False) for name in flags})
 
 
-def _items(view: View, ending_on: dt.date, spec: OutcomeSpec) -> ir.Table:
-    rows = window_income(view, ends=[ending_on], window=spec.window)
+def _items(rows: ir.Table) -> ir.Table:
     return rows.group_by("household_id", "source", "item").agg(
         net_cny=rows.net_cny.sum(),
         gross_cny=rows.gross_cny.sum(),
