@@ -25,6 +25,7 @@ from returnrisk.accounts import (
     register_net,
     register_net_items,
     window_frame,
+    window_sums,
 )
 from returnrisk.contracts import load_contracts
 from returnrisk.errors import NotEnoughDataError
@@ -347,14 +348,44 @@ def test_a_household_that_is_young_or_back_is_not_poor_for_want_of_a_past():
     assert without_a_day_between.loc[SMITH, "months_delivered"] == 12
 
 
+def test_every_window_begins_with_the_stay_it_ends_in():
+    """Smith earns 1 000 a month and comes back twice: whole months of the present stay count, whatever later ones there were."""
+    spells = [
+        {"joined_on": day(begun) if begun else None, "left_on": day(left) if left else None}
+        for begun, left in ((None, "2022-10-31"), ("2023-01-10", "2023-05-20"), ("2023-07-05", None))
+    ]
+    view = _view_with_spells("twice-back", spells)
+    months = {"2022-10-31": 10, "2023-01-31": 0, "2023-04-30": 3, "2023-07-31": 0, "2023-12-31": 5}
+    account = table_of(register_net(view, ends=[day(end) for end in months], window=YEAR, min_months=1))
+    found = account[account["household_id"] == SMITH].set_index("ending_on")
+    for end, n in months.items():
+        row = found.loc[day(end)]
+        assert (row["months_delivered"], row["net_cny"]) == (n, n * 1000), end
+
+
+def test_any_number_of_windows_is_added_up(view: View, monkeypatch: pytest.MonkeyPatch):
+    """More windows than a whole number holds are added up in parts."""
+    ends = [month_end(add_months(day("2023-01-01"), k)) for k in range(12)]
+    at_once = table_of(window_sums(view, ends=ends, window=YEAR))
+    monkeypatch.setattr("returnrisk.accounts.MOST_WINDOWS", 5)
+    in_parts = table_of(window_sums(view, ends=ends, window=YEAR))
+    keys = ["household_id", "ending_on"]
+    pd.testing.assert_frame_equal(*(t.sort_values(keys, ignore_index=True) for t in (at_once, in_parts)))
+    assert at_once["ending_on"].nunique() == len(ends)
+
+
 def _changed_roster(name: str, spells: list[Row]) -> pd.DataFrame:
     """Everybody of Smith's household with these spells instead of one; the account of 2023."""
+    view = _view_with_spells(name, spells)
+    return table_of(register_net(view, ends=[day("2023-12-31")], window=YEAR, min_months=9)).set_index("household_id")
+
+
+def _view_with_spells(name: str, spells: list[Row]) -> View:
     tables = extended_rows()
     first = {r["person_id"]: r for r in tables["household_roster"] if r["household_id"] == SMITH}
     others = [r for r in tables["household_roster"] if r["household_id"] != SMITH]
     tables["household_roster"] = others + [{**row, **spell} for row in first.values() for spell in spells]
-    view = store_of(name, tables, delay=20).as_of(day("2024-04-30"))
-    return table_of(register_net(view, ends=[day("2023-12-31")], window=YEAR, min_months=9)).set_index("household_id")
+    return store_of(name, tables, delay=20).as_of(day("2024-04-30"))
 
 
 def test_a_month_delivered_twice_counts_once():
