@@ -349,18 +349,17 @@ def test_a_household_that_is_young_or_back_is_not_poor_for_want_of_a_past():
 
 
 def test_every_window_begins_with_the_stay_it_ends_in():
-    """Smith earns 1 000 a month and comes back twice: whole months of the present stay count, whatever later ones there were."""
-    spells = [
-        {"joined_on": day(begun) if begun else None, "left_on": day(left) if left else None}
-        for begun, left in ((None, "2022-10-31"), ("2023-01-10", "2023-05-20"), ("2023-07-05", None))
-    ]
-    view = _view_with_spells("twice-back", spells)
-    months = {"2022-10-31": 10, "2023-01-31": 0, "2023-04-30": 3, "2023-07-31": 0, "2023-12-31": 5}
-    account = table_of(register_net(view, ends=[day(end) for end in months], window=YEAR, min_months=1))
-    found = account[account["household_id"] == SMITH].set_index("ending_on")
-    for end, n in months.items():
-        row = found.loc[day(end)]
-        assert (row["months_delivered"], row["net_cny"]) == (n, n * 1000), end
+    """1 000 a month in two households: one comes back twice, one only the second time. Whole months of the present stay count."""
+    first, second, third = {"joined_on": None}, {"joined_on": day("2023-01-10")}, {"joined_on": day("2023-07-05"), "left_on": None}
+    away = {"left_on": day("2023-05-20")}
+    twice = [{**first, "left_on": day("2022-10-31")}, {**second, **away}, third]
+    view = _view_with_spells("twice-back", {SMITH: twice, NOTHING: [{**first, **away}, third]}, earning=NOTHING)
+    ends = ("2022-10-31", "2023-01-31", "2023-04-30", "2023-07-31", "2023-12-31")
+    account = table_of(register_net(view, ends=[day(end) for end in ends], window=YEAR, min_months=1))
+    for household, months in ((SMITH, (10, 0, 3, 0, 5)), (NOTHING, (10, 12, 12, 0, 5))):
+        found = account[account["household_id"] == household].set_index("ending_on")
+        assert [found.loc[day(end), "months_delivered"] for end in ends] == list(months)
+        assert [found.loc[day(end), "net_cny"] for end in ends] == [1000 * n for n in months]
 
 
 def test_any_number_of_windows_is_added_up(view: View, monkeypatch: pytest.MonkeyPatch):
@@ -376,15 +375,18 @@ def test_any_number_of_windows_is_added_up(view: View, monkeypatch: pytest.Monke
 
 def _changed_roster(name: str, spells: list[Row]) -> pd.DataFrame:
     """Everybody of Smith's household with these spells instead of one; the account of 2023."""
-    view = _view_with_spells(name, spells)
+    view = _view_with_spells(name, {SMITH: spells})
     return table_of(register_net(view, ends=[day("2023-12-31")], window=YEAR, min_months=9)).set_index("household_id")
 
 
-def _view_with_spells(name: str, spells: list[Row]) -> View:
+def _view_with_spells(name: str, spells: dict[int, list[Row]], *, earning: int = SMITH) -> View:
+    """Everybody of the households with these spells instead of one; the household `earning` has Smith's ledger too."""
     tables = extended_rows()
-    first = {r["person_id"]: r for r in tables["household_roster"] if r["household_id"] == SMITH}
-    others = [r for r in tables["household_roster"] if r["household_id"] != SMITH]
-    tables["household_roster"] = others + [{**row, **spell} for row in first.values() for spell in spells]
+    members = {r["person_id"]: r for r in tables["household_roster"] if r["household_id"] in spells}
+    others = [r for r in tables["household_roster"] if r["household_id"] not in spells]
+    tables["household_roster"] = others + [{**row, **spell} for row in members.values() for spell in spells[row["household_id"]]]
+    if earning != SMITH:
+        tables["income"] += [{**row, "household_id": earning} for row in tables["income"] if row["household_id"] == SMITH]
     return store_of(name, tables, delay=20).as_of(day("2024-04-30"))
 
 
