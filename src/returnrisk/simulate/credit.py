@@ -20,14 +20,15 @@ def lend(month: Month) -> None:
     new, ended = np.flatnonzero(runs & delivered & ~owes & alive), np.flatnonzero(owes & ~alive)
     poor = month.income_per_head() < p.overdue_below * month.line
     due = np.flatnonzero(owes & alive & (households.loan_due <= month.first_day) & ~households.overdue)
-    late = due[poor[due] & month.chance(p.p_overdue, len(due))]
-    paid = np.setdiff1d(due, late, assume_unique=True)
+    fails = poor[due] & month.chance(p.p_overdue, len(due))
+    late, paid = due[fails], due[~fails]
     settled = month.thinned(np.flatnonzero(owes & alive & households.overdue & ~runs & ~poor), p.settles_month)
     amount = np.round((p.amount_mean + p.amount_sd * month.rng.standard_normal(len(new))) / 1000) * 1000
     households.loan_cny[new] = np.clip(amount, 5000.0, p.amount_max)
     households.loan_day[new] = month.event_days(len(new))
     left = households.support_left[new, Measure.MICRO_CREDIT]
-    households.loan_due[new] = [first_day(month.state.month + months) for months in left.tolist()]
+    due_on = np.array([first_day(month.state.month + months) for months in range(max(month.parameters.support.months) + 1)])
+    households.loan_due[new] = due_on[left]
     households.overdue[late] = True
     sold = month.thinned(late, p.p_sells_herd)
     households.herd[sold] = False

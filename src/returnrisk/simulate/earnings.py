@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from returnrisk.simulate.month import Month, has_job, labour_capacity
+from returnrisk.simulate.month import Month, factor, has_job, labour_capacity
 from returnrisk.simulate.projects import dividends
-from returnrisk.simulate.state import Floats, Item, Market, Measure, Programme, Shock, Work
+from returnrisk.simulate.state import EDUCATIONS, EMPLOYMENT, Floats, Item, Market, Measure, Programme, Shock, Work
 
 
 def earn(month: Month) -> Floats:
@@ -17,7 +17,7 @@ def earn(month: Month) -> Floats:
     _business(month, ledger)
     _property(month, ledger)
     _transfers(month, ledger)
-    return np.rint(np.maximum(ledger, 0.0, out=ledger), out=ledger)
+    return np.rint(ledger, out=ledger)
 
 
 def _noisy(month: Month, n: int) -> Floats:
@@ -27,24 +27,29 @@ def _noisy(month: Month, n: int) -> Floats:
 def _wages(month: Month, ledger: Floats) -> None:
     persons, households, p = month.state.persons, month.state.households, month.parameters.work
     n, who = month.state.n_households, np.flatnonzero(persons.present & has_job(persons.work))
-    home, formal, away = persons.household[who], persons.work[who] == Work.FORMAL, persons.away[who]
+    step = month.parameters.member.wage_per_education_step * (np.arange(len(EDUCATIONS)) - 2.0)
+    terms = np.add.outer(step, np.where(np.arange(len(EMPLOYMENT)) == Work.FORMAL, p.formal_premium, 0.0)).ravel()
+    home, away = persons.household[who], persons.away[who]
     log_wage = (0.5 * households.ability + households.noise[:, 1])[home] + persons.skill[who]
-    log_wage = log_wage + month.parameters.member.wage_per_education_step * (persons.education[who] - 2) + p.formal_premium * formal
-    wage = month.price * np.exp(log_wage) * _noisy(month, len(who))
-    wage = wage * np.where(labour_capacity(month)[who] == 2, 1.0, month.parameters.health.weak_wage_factor)
-    migrant = wage[away] * (p.migrant_wage_month * p.share_brought_home * p.migrant_season[month.calendar])
-    local = wage[~away] * p.local_wage_month * p.local_season[month.calendar]
-    local = local * month.chance(p.p_local_month_worked, len(local))
-    ledger[:, Item.MIGRANT] = _settled(month, np.bincount(home[away], migrant, n).astype(np.float64, copy=False))
-    ledger[:, Item.LOCAL] = np.bincount(home[~away], local, n)
-    post = month.parameters.support.post_month * month.price
-    ledger[:, Item.POST] = month.per_household(persons.work == Work.POST) * post
+    log_wage += terms[(persons.education * len(EMPLOYMENT) + persons.work)[who]]  # by education and work
+    log_wage += month.parameters.noise.sd_month * month.rng.standard_normal(len(who))
+    wage = np.exp(log_wage, out=log_wage)
+    weak = month.parameters.health.weak_wage_factor
+    wage *= month.price * np.array([weak, weak, 1.0])[labour_capacity(month)[who]]
+    migrants = np.flatnonzero(away)
+    migrant = wage[migrants] * (p.migrant_wage_month * p.share_brought_home * p.migrant_season[month.calendar])
+    locals_ = month.thinned(np.flatnonzero(~away), p.p_local_month_worked)
+    local = wage[locals_] * (p.local_wage_month * p.local_season[month.calendar])
+    ledger[:, Item.MIGRANT] = _settled(month, np.bincount(home[migrants], migrant, n).astype(np.float64, copy=False))
+    ledger[:, Item.LOCAL] = np.bincount(home[locals_], local, n)
+    posts = np.flatnonzero(persons.work == Work.POST)
+    np.add.at(ledger[:, Item.POST], persons.household[posts], month.parameters.support.post_month * month.price)
 
 
 def _settled(month: Month, wages: Floats) -> Floats:
     """What of the migrants' wages comes this month: some employers pay most of it in January, and not all of them do."""
     households, p, n = month.state.households, month.parameters.work, month.state.n_households
-    now = np.where(households.paid_yearly, p.share_paid_monthly, 1.0) * wages
+    now = factor(households.paid_yearly, p.share_paid_monthly) * wages
     households.owed += wages - now
     if month.calendar == 0:
         hazard = p.p_default * month.state.villages.hazard[households.village]
@@ -60,23 +65,25 @@ def _hands(month: Month) -> Floats:
     """Labour at home for field and stable, in full workers."""
     persons, capacity = month.state.persons, labour_capacity(month)
     who = np.flatnonzero(persons.present & (capacity > 0) & ~persons.away)
-    by_work = np.full(len(Work), 0.3)
+    by_work = np.full(len(EMPLOYMENT), 0.3)
     by_work[[Work.FARMING, Work.UNEMPLOYED]] = 1.0, 0.5
-    time = by_work[persons.work[who]] * np.array([0.0, 0.6, 1.0])[capacity[who]]
+    time = np.outer([0.0, 0.6, 1.0], by_work).ravel()[(capacity * len(EMPLOYMENT) + persons.work)[who]]  # by capacity and work
     return np.bincount(persons.household[who], time, month.state.n_households).astype(np.float64, copy=False)
 
 
 def _farm(month: Month, ledger: Floats) -> None:
     households, villages, p, m = month.state.households, month.state.villages, month.parameters.farm, month.calendar
     hands, n, grower = _hands(month), month.state.n_households, households.grower
-    used = np.minimum(households.land_mu, p.mu_per_worker * hands * np.where(grower, 1.6, 1.0))
+    used = np.minimum(households.land_mu, p.mu_per_worker * hands * factor(grower, 1.6))
     level = month.price * np.exp(0.5 * households.ability + households.noise[:, 0])
-    normal = used * p.crop_gross_mu_year * np.where(grower, p.grower_value_factor, 1.0) * level
-    flood = villages.flood_damage[households.village]
-    prone = np.where(households.flood_prone, month.parameters.weather.flood_prone_factor, 0.8)
-    kept = households.harvest_kept * (1 - villages.crop_damage[households.village]) * (1 - np.minimum(flood * prone, 1.0))
+    normal = used * p.crop_gross_mu_year * factor(grower, p.grower_value_factor) * level
+    kept = households.harvest_kept * (1 - villages.crop_damage[households.village])
+    flooded = np.flatnonzero((villages.flood_damage > 0)[households.village])
+    prone = np.where(households.flood_prone[flooded], month.parameters.weather.flood_prone_factor, 0.8)
+    kept[flooded] *= 1 - np.minimum(villages.flood_damage[households.village[flooded]] * prone, 1.0)
     crop_price, cash_price = (month.by_household(np.exp(month.state.market[:, k])) for k in (Market.CROPS, Market.CASH_CROP))
-    season = np.where(grower, p.grower_season[m] * cash_price, p.crop_season[m] * crop_price)
+    season = p.crop_season[m] * crop_price
+    season += grower * (p.grower_season[m] * cash_price - season)
     ledger[:, Item.CROPS] = normal * season * kept * _noisy(month, n)
     ledger[:, Item.CROPS_COST] = normal * (p.crop_cost_share * p.crop_cost_season[m])
     _herd(month, ledger, hands, level)
@@ -94,12 +101,13 @@ def _herd(month: Month, ledger: Floats, hands: Floats, level: Floats) -> None:
     households, villages, p, m = month.state.households, month.state.villages, month.parameters.farm, month.calendar
     who = np.flatnonzero(households.herd & (hands >= 0.3))
     herder, stock = households.herder[who], 1 - villages.herd_damage[households.village[who]]
-    size = np.minimum(hands[who], p.hands_for_full_herd) / p.hands_for_full_herd * np.where(herder, p.herder_scale, 1.0)
+    size = np.minimum(hands[who], p.hands_for_full_herd) / p.hands_for_full_herd * factor(herder, p.herder_scale)
     herd = size * p.herd_gross_month * level[who]
-    season = np.where(herder, p.herder_season[m] * households.herd_kept[who], p.herd_season[m])
+    season = p.herd_season[m] + herder * (p.herder_season[m] * households.herd_kept[who] - p.herd_season[m])
     price = month.by_household(np.exp(month.state.market[:, 1]))[who]
     ledger[who, Item.LIVESTOCK] = herd * season * stock * price * _noisy(month, len(who))
-    cost = np.where(herder, p.herder_cost_season[m], 0.5 + 0.5 * stock)
+    cost = 0.5 + 0.5 * stock
+    cost += herder * (p.herder_cost_season[m] - cost)
     ledger[who, Item.LIVESTOCK_COST] = herd * p.herd_cost_share * cost
 
 
@@ -114,15 +122,14 @@ def _industry_measure(month: Month, ledger: Floats) -> None:
 
 def _business(month: Month, ledger: Floats) -> None:
     persons, households, p = month.state.persons, month.state.households, month.parameters.business
-    owners = month.per_household(persons.work == Work.SELF)
-    who = np.flatnonzero(owners)
-    normal = owners[who] * p.gross_month * month.price * np.exp(0.6 * households.ability[who] + households.noise[who, 0])
+    who, owners = np.unique(persons.household[np.flatnonzero(persons.work == Work.SELF)], return_counts=True)
+    normal = owners * p.gross_month * month.price * np.exp(0.6 * households.ability[who] + households.noise[who, 0])
     ledger[who, Item.BUSINESS] = normal * _noisy(month, len(who))
     lost = month.chance(p.loss_month, len(who))
     month.hit(Shock.BUSINESS_FAILED, who[lost])
     ledger[who, Item.BUSINESS_COST] = normal * (p.cost_share + lost * month.between(p.loss_months, len(who)))
-    credit = (households.support_left[:, Measure.MICRO_CREDIT] > 0) & households.support_delivered[:, Measure.MICRO_CREDIT]
-    ledger[:, Item.BUSINESS] += credit * (month.parameters.support.credit_month * month.price)
+    runs = (households.support_left[:, Measure.MICRO_CREDIT] > 0) & households.support_delivered[:, Measure.MICRO_CREDIT]
+    ledger[np.flatnonzero(runs), Item.BUSINESS] += month.parameters.support.credit_month * month.price
 
 
 def _property(month: Month, ledger: Floats) -> None:
@@ -134,14 +141,14 @@ def _property(month: Month, ledger: Floats) -> None:
 
 def _transfers(month: Month, ledger: Floats) -> None:
     households, p, n = month.state.households, month.parameters.transfer, month.state.n_households
-    ends = households.remittance & month.chance(p.remittance_ends_month, n)
-    need = month.in_need()
-    starts = (
-        ~households.remittance
-        & month.alive()
-        & month.chance(p.remittance_starts_month * np.where(need, p.remittance_need_factor, 1.0))
-    )
-    households.remittance[:] = (households.remittance & ~ends) | starts
+    ends = month.drawn(n, p.remittance_ends_month)
+    ends = ends[households.remittance[ends]]
+    bound = p.remittance_starts_month * max(p.remittance_need_factor, 1.0)
+    may = month.drawn(n, bound)
+    may = may[~households.remittance[may] & month.alive()[may]]
+    hazard = p.remittance_starts_month * np.where(month.in_need()[may], p.remittance_need_factor, 1.0)
+    households.remittance[month.thinned(may, hazard / bound)] = True
+    households.remittance[ends] = False
     month.hit(Shock.REMITTANCE_LOST, ends)
     who = np.flatnonzero(households.remittance)
     level = month.price * np.exp(0.4 * households.ability[who] + households.noise[who, 2])

@@ -16,16 +16,12 @@ from returnrisk.simulate.state import CountyState, Households, Ints, Measure, Pr
 
 def rearrange(state: CountyState, rng: np.random.Generator, parameters: Parameters) -> Month:
     """Splits, then joins, then moves; what a household owns goes with its people. Returns the month laid out for what comes next."""
-    month = Month.of(state, rng, parameters)
-    n = state.n_households
+    month = Month(state=state, rng=rng, parameters=parameters)
     _split(month)
     _join(month)
     _move(month)
-    if state.n_households == n:
-        return month
-    laid_out = Month.of(state, rng, parameters)
-    laid_out.known_ages, laid_out.known_members = month.known_ages, month.known_members
-    return laid_out
+    month.lay_out()
+    return month
 
 
 def _split(month: Month) -> None:
@@ -60,7 +56,9 @@ def _found(month: Month, sons: Ints, wives: Ints, small: Ints) -> None:
     place = np.full(n, -1)
     place[parents] = np.arange(len(parents))
     leaving = np.concatenate([sons, wives, small])
-    share = np.bincount(place[persons.household[leaving]], minlength=len(parents)) / month.members()[parents]
+    new = place[persons.household[leaving]]
+    size = np.bincount(new, minlength=len(parents))
+    share = size / month.members()[parents]
     young = households.take(parents)
     _without_decisions(young)
     for mine, theirs in (
@@ -78,8 +76,10 @@ def _found(month: Month, sons: Ints, wives: Ints, small: Ints) -> None:
     for who, relation in ((sons, HEAD), (wives, SPOUSE), (small, CHILD)):
         persons.relation[who] = relation
     persons.joined_day[leaving] = month.first_day  # the whole month's income is theirs
-    persons.household[leaving] = n + place[persons.household[leaving]]
-    month.known_members = None
+    persons.household[leaving] = n + new
+    stay = month.members()
+    stay[parents] -= size
+    month.known_members = np.concatenate([stay, size])
 
 
 def _without_decisions(households: Households) -> None:
@@ -133,7 +133,8 @@ def _join(month: Month) -> None:
     persons.joined_day[who] = day[persons.household[who]]
     persons.household[who] = host[persons.household[who]]
     persons.relation[who] = PARENT
-    month.known_members = None
+    np.add.at(members, host[leaving], members[leaving])
+    members[leaving] = 0
     _dissolve(households, leaving)
 
 
@@ -151,10 +152,11 @@ def _move(month: Month) -> None:
     households.resettled[movers] |= villages.resettlement[target]
 
 
-def end_empty(month: Month) -> None:
-    """Households whose last member died or left lose land and entitlements."""
-    households = month.state.households
-    _dissolve(households, np.flatnonzero(month.members() == 0))
+def end_empty(month: Month, left: Ints) -> None:
+    """Of the households that somebody `left`, those whose last member died or went lose land and entitlements."""
+    empty = np.unique(left[month.members()[left] == 0])
+    month.net_year()[empty] = 0.0
+    _dissolve(month.state.households, empty)
 
 
 def _dissolve(households: Households, gone: Ints) -> None:

@@ -2,14 +2,14 @@
 
     state → tiled (k counties that share nothing) → advance, advance … → who is below the line on a settlement day → again
 
-Counties are laid side by side because a month costs a fixed number of array operations, whatever their length; as many as a
-processor's cache holds. Each round has its own random numbers, made of seed, month of the state and round: the answer does not
-depend on how many processes computed it.
+Counties are laid side by side because a month costs a fixed number of array operations, whatever their length. Each round has its
+own random numbers, made of seed, month of the state and round: the answer does not depend on how many processes computed it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import gc
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -21,11 +21,20 @@ from returnrisk.simulate.parameters import Parameters
 from returnrisk.simulate.process import advance
 from returnrisk.simulate.state import Arrays, CountyState, Ints
 
-HOUSEHOLDS_AT_ONCE = 20_000
-"""Households stepped together: more no longer pay, because their arrays leave the cache."""
+HOUSEHOLDS_AT_ONCE = 100_000
+"""Households stepped together: fewer pay too much for each step, more leave the cache."""
 
 WORTH_A_PROCESS = 6_000_000
 """Household-months under which a second process would cost more time than it saves."""
+
+
+CODES_AND_MONTHS = frozenset(
+    {
+        *("relation", "education", "work", "months_out", "carer_left", "ill_left", "disability"),
+        *("housing", "rooms", "review_month", "shock_kind", "category", "risk_type", "channel", "support_left"),
+    }
+)
+"""Small numbers, which a year of futures leaves small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +71,8 @@ def tiled(state: CountyState, copies: int) -> CountyState:
         if name in sizes:  # an index: every copy points into itself
             shift = np.repeat(np.arange(copies) * sizes[name], len(array))
             return np.tile(array, copies) + shift
-        if small and array.dtype == np.int64:
-            array = array.astype(np.int32)  # days, months and kinds; half the bytes to move
+        if small and array.dtype == np.int64:  # fewer bytes to look at
+            array = array.astype(np.int8 if name in CODES_AND_MONTHS and np.abs(array).max(initial=0) <= 100 else np.int32)
         if array.ndim == 1:
             return np.tile(array, copies)
         together = np.tile(array, (copies, 1))
@@ -118,7 +127,7 @@ def run_futures(
     else:
         context = multiprocessing.get_context("spawn")  # the caller may hold threads, which a forked process would inherit half
         with ProcessPoolExecutor(processes, mp_context=context, initializer=_take, initargs=(work,)) as pool:
-            found = list(pool.map(_run, rounds, chunksize=max(1, len(rounds) // (4 * processes))))
+            found = list(pool.map(_run, rounds))
     fell = np.concatenate(found)
     future, household = np.divmod(fell, state.n_households)
     return Falls(household=household, future=future)
@@ -141,7 +150,7 @@ class _Work:
         copies = min(self.copies, self.n_futures - first)
         if self.start is None or self.start.n_counties != copies * self.state.n_counties:
             self.start = tiled(self.state, copies)
-        state = self.start.copy()
+        state = self.start.copy(room=self.start.n_households // 20)
         rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence([self.seed, state.month, number])))
         n = state.n_households  # those founded later come after them
         fell = np.zeros(n, dtype=bool)
@@ -159,6 +168,7 @@ def _take(work: _Work) -> None:
     """Keep the work in a new process, so that the state travels once."""
     global _work  # noqa: PLW0603 (a worker process's own)
     _work = work
+    gc.freeze()  # what was imported is never looked through again
 
 
 def _run(number: int) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from returnrisk.simulate.month import Month
+from returnrisk.simulate.month import Month, factor
 from returnrisk.simulate.parameters import Parameters
 from returnrisk.simulate.state import Bools, Floats, Households, Ints
 
@@ -22,8 +22,9 @@ def differ(rng: np.random.Generator, parameters: Parameters, households: Househo
 
 def old_and_alone(month: Month) -> Bools:
     """Households with nobody younger than `group.old_age`."""
-    young = month.counted(np.flatnonzero(month.state.persons.present & (month.ages() < month.parameters.group.old_age)))
-    return np.asarray((young == 0) & month.alive())
+    persons, old = month.state.persons, month.alive()
+    old[persons.household[np.flatnonzero(persons.present & (month.ages() < month.parameters.group.old_age))]] = False
+    return old
 
 
 def seen_less(month: Month) -> Bools:
@@ -38,11 +39,11 @@ def seen_less(month: Month) -> Bools:
 def seen_factor(month: Month) -> Floats:
     """Factor on being noticed by an office, per household."""
     p = month.parameters.traps
-    return np.where(seen_less(month) & p.unseen_groups, p.seen_factor, 1.0)
+    return factor(seen_less(month), p.seen_factor if p.unseen_groups else 1.0)
 
 
 def on_record(month: Month, households: Ints, probability: float) -> Bools:
     """Which facts about these households an office records at all: fewer in the groups seen less."""
     p = month.parameters.traps
-    factor = np.where(seen_less(month)[households] & p.unseen_groups, p.recorded_factor, 1.0)
-    return np.asarray(month.rng.random(len(households)) < probability * factor)
+    less = factor(seen_less(month)[households], p.recorded_factor if p.unseen_groups else 1.0)
+    return np.asarray(month.rng.random(len(households)) < probability * less)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -15,12 +16,10 @@ INPATIENT, CHRONIC, OUTPATIENT = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
-    """One entry per settled claim; `commercial` is NaN where the person has no such cover."""
+class Settled:
+    """One entry per settled bill, sorted by person; CNY."""
 
-    number: Ints
     person: Ints
-    day: Ints
     kind: Ints
     listed: Bools
     total: Floats
@@ -30,11 +29,19 @@ class Claims:
     commercial: Floats
     aid: Floats
     out_of_pocket: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Claims(Settled):
+    """Settled bills as put on file; `commercial` is NaN where the person has no such cover."""
+
+    number: Ints
+    day: Ints
     recorded: Ints
 
 
-def fall_ill(month: Month) -> Claims:
-    """Onsets and recoveries of the month, and its claims."""
+def fall_ill(month: Month) -> Settled:
+    """Onsets and recoveries of the month, and its bills."""
     persons = month.state.persons
     if month.calendar == 0:
         persons.own_in_scope[:] = 0.0
@@ -134,8 +141,7 @@ def _bills(month: Month, onset: Ints) -> tuple[Ints, Ints, Bools, Floats]:
         (onset, INPATIENT, True, p.serious_first_cny),
         (month.thinned(ill, p.serious_next_month), INPATIENT, True, p.serious_next_cny),
     ]
-    known = persons.present & (persons.joined_day < month.first_day)
-    people = [who[known[who]] for who, *_ in covered_by]
+    people = [who[persons.present[who] & (persons.joined_day[who] < month.first_day)] for who, *_ in covered_by]
     person, counts = np.concatenate(people), [len(who) for who in people]
     kind = np.repeat([kind for _, kind, _, _ in covered_by], counts)
     listed = np.repeat([is_listed for _, _, is_listed, _ in covered_by], counts)
@@ -145,8 +151,8 @@ def _bills(month: Month, onset: Ints) -> tuple[Ints, Ints, Bools, Floats]:
     return person[order], kind[order], listed[order], total[order]
 
 
-def _settle(month: Month, person: Ints, kind: Ints, listed: Bools, total: Floats) -> Claims:
-    """Let every insurer pay its share, and put the claims on file."""
+def _settle(month: Month, person: Ints, kind: Ints, listed: Bools, total: Floats) -> Settled:
+    """Let every insurer pay its share."""
     persons, households = month.state.persons, month.state.households
     home = persons.household[person]
     in_scope = (total * month.between(month.parameters.insurance.in_scope_share, len(person))).round(2)
@@ -154,24 +160,35 @@ def _settle(month: Month, person: Ints, kind: Ints, listed: Bools, total: Floats
     out_of_pocket = np.maximum(total - basic - serious - commercial - aid, 0.0).round(2)
     households.out_of_pocket *= month.parameters.health.memory_month
     households.out_of_pocket += np.bincount(home, out_of_pocket, month.state.n_households)
-    number = month.state.n_claims + np.arange(len(person))
-    month.state.n_claims += len(person)
-    day = month.event_days(len(person))
-    recorded = day + uniform_days(month.rng, month.parameters.reporting.medical_days, len(person))
-    return Claims(
-        number=number,
+    return Settled(
         person=person,
-        day=day,
         kind=kind,
         listed=listed,
         total=total,
         in_scope=in_scope,
         basic=basic,
         serious=serious,
-        commercial=np.where(households.commercial_cover[home], commercial, np.nan),
+        commercial=commercial,
         aid=aid,
         out_of_pocket=out_of_pocket,
-        recorded=np.maximum(recorded, persons.roster_recorded[person]),  # nobody is treated who is not on the roster
+    )
+
+
+def file_claims(month: Month, settled: Settled) -> Claims:
+    """Number the month's bills and say when each person was treated and when that came on file."""
+    persons, n = month.state.persons, len(settled.person)
+    number = month.state.n_claims + np.arange(n)
+    month.state.n_claims += n
+    day = month.event_days(n)
+    recorded = day + uniform_days(month.rng, month.parameters.reporting.medical_days, n)
+    covered = month.state.households.commercial_cover[persons.household[settled.person]]
+    columns = {field.name: getattr(settled, field.name) for field in dataclasses.fields(settled)}
+    columns["commercial"] = np.where(covered, settled.commercial, np.nan)
+    return Claims(
+        **columns,
+        number=number,
+        day=day,
+        recorded=np.maximum(recorded, persons.roster_recorded[settled.person]),  # nobody is treated who is not on the roster
     )
 
 
@@ -179,11 +196,12 @@ def _shares(month: Month, person: Ints, kind: Ints, total: Floats, in_scope: Flo
     """Paid by basic, serious-illness (which looks at the person's calendar year), commercial insurance and medical aid."""
     persons, households, p = month.state.persons, month.state.households, month.parameters.insurance
     home, covered = persons.household[person], persons.cover[person]
-    rate = np.array([p.basic_rate_inpatient, p.basic_rate_chronic, p.basic_rate_outpatient])[kind]
-    basic = (np.maximum(in_scope - np.where(kind == INPATIENT, p.basic_deductible, 0.0), 0.0) * rate * covered).round(2)
+    rate = np.array([p.basic_rate_inpatient, p.basic_rate_chronic, p.basic_rate_outpatient])[kind] * covered
+    basic = (np.maximum(in_scope - (kind == INPATIENT) * p.basic_deductible, 0.0) * rate).round(2)
     own = in_scope - basic
     before = persons.own_in_scope[person] + _earlier_in_month(person, own)
-    np.add.at(persons.own_in_scope, person, own)
+    last = np.flatnonzero(np.append(person[1:] != person[:-1], True))[: len(person)]
+    persons.own_in_scope[person[last]] = (before + own)[last]
     dibao = households.subsidies[home, Programme.DIBAO] > 0
     watched = dibao | households.monitored[home] | households.ex_poor[home]
     start = np.where(watched, p.serious_start_poor, p.serious_start)
@@ -191,17 +209,17 @@ def _shares(month: Month, person: Ints, kind: Ints, total: Floats, in_scope: Flo
     serious = (p.serious_rate * above * covered).round(2)
     left = total - basic - serious
     commercial = (p.commercial_rate * np.maximum(left - p.commercial_start, 0.0) * households.commercial_cover[home]).round(2)
-    helped = watched | _has_medical_aid(month)[home]
-    aid_rate = np.select([dibao, helped], [p.aid_rate_dibao, p.aid_rate_watched], 0.0)
+    helped = watched | _has_medical_aid(month, home)
+    aid_rate = np.where(dibao, p.aid_rate_dibao, np.where(helped, p.aid_rate_watched, 0.0))
     in_scope_left = np.maximum(own - serious - commercial - p.aid_start, 0.0)
     aid = (aid_rate * in_scope_left * covered * (kind != OUTPATIENT)).round(2)
     return basic, serious, commercial, aid
 
 
-def _has_medical_aid(month: Month) -> Bools:
+def _has_medical_aid(month: Month, who: Ints) -> Bools:
     households = month.state.households
-    running = households.support_left[:, Measure.MEDICAL_AID] > 0
-    return np.asarray(running & households.support_delivered[:, Measure.MEDICAL_AID])
+    running = households.support_left[who, Measure.MEDICAL_AID] > 0
+    return np.asarray(running & households.support_delivered[who, Measure.MEDICAL_AID])
 
 
 def _earlier_in_month(person: Ints, own: Floats) -> Floats:

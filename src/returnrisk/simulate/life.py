@@ -9,21 +9,24 @@ from returnrisk.simulate.population import CHILD, GRANDCHILD, HEAD, OTHER, PAREN
 from returnrisk.simulate.state import Bools, Ints, Shock, Work
 
 
-def live(month: Month) -> None:
-    """Everything of this module, in order."""
+def live(month: Month) -> Ints:
+    """Everything of this module, in order; returns the households that somebody left."""
     gone = np.concatenate([_die(month), _marry_out(month)])
     _succeed(month, gone)
     _arrive(month)
     if month.calendar == 8:
         _new_school_year(month)
+    left: Ints = month.state.persons.household[gone]
+    return left
 
 
 def _leave(month: Month, leaving: Ints, *, may_empty: bool = False) -> Ints:
     """Take present members out, but nobody from a household that would be left empty unless it `may_empty`."""
     persons = month.state.persons
-    home = persons.household[leaving]
-    stay = month.members() - np.bincount(home, minlength=month.state.n_households)
-    leaving = leaving if may_empty else leaving[stay[home] > 0]
+    if not may_empty:
+        home = persons.household[leaving]
+        stay = month.members() - np.bincount(home, minlength=month.state.n_households)
+        leaving = leaving[stay[home] > 0]
     month.members_changed(persons.household[leaving], -1)
     persons.present[leaving] = False
     persons.work[leaving] = Work.INACTIVE
@@ -67,7 +70,7 @@ def _succeed(month: Month, gone: Ints) -> None:
     new_heads = order[first]
     was = np.zeros(month.state.n_households, dtype=np.int64)
     was[persons.household[new_heads]] = persons.relation[new_heads]
-    others = np.setdiff1d(order, new_heads)
+    others = order[~first]
     persons.relation[others] = _seen_from(was[persons.household[others]], persons.relation[others])
     persons.relation[new_heads] = HEAD
 

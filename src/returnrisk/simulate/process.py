@@ -12,7 +12,7 @@ from returnrisk.simulate.credit import lend
 from returnrisk.simulate.earnings import earn
 from returnrisk.simulate.families import end_empty, rearrange
 from returnrisk.simulate.filing import Note
-from returnrisk.simulate.health import Claims, fall_ill
+from returnrisk.simulate.health import Settled, fall_ill, file_claims
 from returnrisk.simulate.life import live
 from returnrisk.simulate.losses import suffer
 from returnrisk.simulate.month import Month, labour_capacity
@@ -57,11 +57,11 @@ def step(state: CountyState, rng: np.random.Generator, parameters: Parameters, *
     >>> records.ledger.items.shape[1], bool((records.truth.members > 0).sum() > 190)
     (17, True)
     """
-    before = photograph(Month.of(state, rng, parameters))
+    before = photograph(Month(state=state, rng=rng, parameters=parameters))
     month = rearrange(state, rng, parameters)
-    claims, support, monitoring = _live_through(month, deciding=deciding)
-    records = _on_file(month, before, claims, monitoring)
-    records.claims, records.support, records.monitoring = claims, support, monitoring
+    settled, support, monitoring = _live_through(month, deciding=deciding)
+    records = _on_file(month, before, settled, monitoring)
+    records.support, records.monitoring = support, monitoring
     state.month += 1
     return records
 
@@ -88,13 +88,12 @@ def advance(state: CountyState, rng: np.random.Generator, parameters: Parameters
     return month
 
 
-def _live_through(month: Month, *, deciding: bool) -> tuple[Claims, SupportRows | None, MonitoringRows | None]:
+def _live_through(month: Month, *, deciding: bool) -> tuple[Settled, SupportRows | None, MonitoringRows | None]:
     """Everything that happens in the month, and what three offices note of it at once."""
     strike(month)
     suffer(month)
-    live(month)
-    end_empty(month)
-    claims = fall_ill(month)
+    end_empty(month, live(month))
+    settled = fall_ill(month)
     month.known_capacity = labour_capacity(month)
     change_jobs(month)
     entitle(month, deciding=deciding)
@@ -105,22 +104,22 @@ def _live_through(month: Month, *, deciding: bool) -> tuple[Claims, SupportRows 
     _remember(month, month.ledger)
     note_shocks(month)
     monitoring = identify(month) if deciding else None
-    return claims, support, monitoring
+    return settled, support, monitoring
 
 
 def _remember(month: Month, income: Floats) -> None:
     """Put the month into the twelve-month memories."""
-    households = month.state.households
-    countable = SIGNS.copy()
-    countable[_NOT_COUNTABLE] = 0.0
-    households.net12[:, month.calendar] = income @ SIGNS
-    households.countable12[:, month.calendar] = income @ countable
-    month.known_net_year = None
+    households, net = month.state.households, np.einsum("ij,j->i", income, SIGNS)  # `@` would start threads
+    year = month.net_year()
+    year += net - households.net12[:, month.calendar]
+    month.known_per_head = None
+    households.net12[:, month.calendar] = net
+    households.countable12[:, month.calendar] = net - sum(income[:, item] for item in _NOT_COUNTABLE)
 
 
-def _on_file(month: Month, before: Photograph, claims: Claims, monitoring: MonitoringRows | None) -> MonthRecords:
+def _on_file(month: Month, before: Photograph, settled: Settled, monitoring: MonitoringRows | None) -> MonthRecords:
     month.rng = month.rng.spawn(1)[0]  # what clerks draw changes nothing that happens: `advance` lives the same month
-    after = photograph(month)
+    claims, after = file_claims(month, settled), photograph(month)
     never = month.chance(month.parameters.reporting.p_township_missing, len(month.state.identified))
     records = MonthRecords(
         month=month.state.month,
@@ -132,6 +131,7 @@ def _on_file(month: Month, before: Photograph, claims: Claims, monitoring: Monit
         delivery=deliveries(month, never=never),
         ledger=file_ledger(month, month.ledger, never=never),
         truth=month_truth(month),
+        claims=claims,
     )
     records.sheets = file_all(Note(month=month, before=before, after=after, claims=claims, monitoring=monitoring))
     return records

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from returnrisk.simulate.groups import seen_factor
 from returnrisk.simulate.month import Month
-from returnrisk.simulate.state import Ints
+from returnrisk.simulate.state import Bools, Ints
 
 
 def allotted(month: Month) -> Ints:
@@ -15,8 +16,8 @@ def allotted(month: Month) -> Ints:
     return np.asarray(np.rint(month.parameters.monitoring.quota_year * size), dtype=np.int64)
 
 
-def within_quota(month: Month, found: Ints, may: Ints) -> Ints:
-    """Of the households `found` at risk, those whom the quota lets in this month; in December it is filled up from `may`.
+def within_quota(month: Month, found: Ints, may: Bools) -> Ints:
+    """Of the households `found` at risk, those whom the quota lets in; in December it is filled up from those who `may` be seen.
 
     A month may use an even share of what is left of the year, the first of the found in random order; in December the poorest
     (as offices see it) of those who may be entered fill what is left, so that the year ends exactly on the quota.
@@ -26,7 +27,9 @@ def within_quota(month: Month, found: Ints, may: Ints) -> Ints:
     entered = _first(month, month.rng.permutation(found), room)
     if month.calendar < 11:
         return np.sort(entered)
-    others = np.setdiff1d(may, entered)
+    may = may & month.chance(seen_factor(month))
+    may[entered] = False
+    others = np.flatnonzero(may)
     poorest = others[np.argsort(month.income_per_head()[others], kind="stable")]
     return np.sort(np.concatenate([entered, _first(month, poorest, room - _by_township(month, entered))]))
 

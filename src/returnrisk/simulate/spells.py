@@ -18,7 +18,7 @@ REASONS = ("dismissed", "contract_ended", "firm_closed", "illness", "care", "oth
 DISMISSED, CONTRACT_ENDED, FIRM_CLOSED, ILLNESS, CARE, OTHER = range(len(REASONS))
 WORK, AWAY = 3, 4
 """Columns of the members' photograph."""
-_KIND_OF_WORK = np.full(len(Work), -1)
+_KIND_OF_WORK = np.full(Work.UNEMPLOYED + 1, -1)
 _KIND_OF_WORK[[Work.FORMAL, Work.INFORMAL, Work.POST, Work.SELF]] = FORMAL, INFORMAL, POST, SELF
 EMPLOYMENT = {
     "person_id": filing.persons,

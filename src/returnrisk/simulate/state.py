@@ -10,8 +10,9 @@ import datetime as dt
 import os
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +20,23 @@ from numpy.typing import NDArray
 from returnrisk.errors import StoreError
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[np.signedinteger[Any]]
 Bools = NDArray[np.bool_]
 
 STATE_SCHEMA = 3
 """Raised when a field of the state changes; an older file is refused."""
 
 
-class Work(IntEnum):
-    """What a person does for a living; the numbers index `EMPLOYMENT`."""
+class Work:
+    """What a person does for a living: plain numbers (numpy is slow to compare bytes with an IntEnum) that index `EMPLOYMENT`."""
 
-    INACTIVE = 0
-    FARMING = 1
-    INFORMAL = 2
-    FORMAL = 3
-    POST = 4
-    SELF = 5
-    UNEMPLOYED = 6
+    INACTIVE: Final = 0
+    FARMING: Final = 1
+    INFORMAL: Final = 2
+    FORMAL: Final = 3
+    POST: Final = 4
+    SELF: Final = 5
+    UNEMPLOYED: Final = 6
 
 
 class Item(IntEnum):
@@ -159,9 +160,9 @@ CLAIM_KINDS = ("inpatient", "outpatient_chronic", "outpatient")
 class Arrays:
     """Equally long arrays, one per field."""
 
-    def copy(self) -> Self:
-        """An independent copy."""
-        return type(self)(**{name: array.copy(order="K") for name, array in self.items()})
+    def copy(self, *, room: int = 0) -> Self:
+        """An independent copy, with room left for so many more entries."""
+        return type(self)(**{name: _with_room(array, room) if room else array.copy(order="K") for name, array in self.items()})
 
     def items(self) -> list[tuple[str, NDArray[Any]]]:
         """Field names and arrays."""
@@ -172,16 +173,27 @@ class Arrays:
         for name, array in more.items():
             mine = getattr(self, name)
             n, grown, room = len(mine), len(mine) + len(array), mine.base
-            begins = isinstance(room, np.ndarray) and room.ctypes.data == mine.ctypes.data and room.strides == mine.strides
-            if not (begins and len(room) >= grown):
-                room = np.empty_like(mine, shape=(grown + n // 20, *mine.shape[1:]))
-                room[:n] = mine
+            if not (isinstance(room, np.ndarray) and len(room) >= grown and _begins(mine, room)):
+                room = np.asarray(_with_room(mine, len(array) + n // 20).base)
             room[n:grown] = array
             setattr(self, name, room[:grown])
 
     def take(self, places: Ints) -> Self:
         """The entries at these places, in arrays of their own."""
         return type(self)(**{name: array[places] for name, array in self.items()})
+
+
+def _with_room(array: NDArray[Any], room: int) -> NDArray[Any]:
+    """A copy of the same type and memory layout that begins an array with `room` more entries."""
+    roomy = np.empty_like(array, shape=(len(array) + room, *array.shape[1:]))
+    roomy[: len(array)] = array
+    return roomy[: len(array)]
+
+
+def _begins(array: NDArray[Any], room: NDArray[Any]) -> bool:
+    """Whether the entries of `array` are the first ones of `room`."""
+    mine, its = array.__array_interface__, room.__array_interface__
+    return bool(mine["data"] == its["data"] and array.strides == room.strides)
 
 
 @dataclass(slots=True)
@@ -307,16 +319,16 @@ class CountyState:
     households: Households
     persons: Persons
 
-    def copy(self) -> CountyState:
-        """An independent copy: stepping one leaves the other as it was."""
+    def copy(self, *, room: int = 0) -> CountyState:
+        """An independent copy: stepping one leaves the other as it was; with room for so many newcomers it steps quicker."""
         return CountyState(
             month=self.month,
             n_claims=self.n_claims,
             market=self.market.copy(),
             identified=self.identified.copy(),
             villages=self.villages.copy(),
-            households=self.households.copy(),
-            persons=self.persons.copy(),
+            households=self.households.copy(room=room),
+            persons=self.persons.copy(room=room),
         )
 
     @property
@@ -387,6 +399,7 @@ def month_number(day: dt.date) -> int:
     return day.year * 12 + day.month - 1
 
 
+@cache
 def first_day(month: int) -> int:
     """First day of a month, in days since 1970-01-01.
 
@@ -410,7 +423,7 @@ def as_date(day: int) -> dt.date:
 
 def ages(born_day: Ints, month: int) -> Ints:
     """Completed years at the first day of a month."""
-    return np.floor((first_day(month) - born_day) / 365.2425).astype(np.int64)
+    return ((first_day(month) - born_day) * 10_000 // 3_652_425).astype(np.int16)
 
 
 def uniform_days(rng: np.random.Generator, bounds: tuple[int, ...], size: int) -> Ints:

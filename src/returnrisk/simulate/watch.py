@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from returnrisk.simulate.groups import seen_factor
-from returnrisk.simulate.month import Month, labour_capacity
+from returnrisk.simulate.month import Month, factor, labour_capacity
 from returnrisk.simulate.quota import within_quota
 from returnrisk.simulate.state import Bools, Floats, Ints, Measure, Shock, Work
 
@@ -44,14 +44,14 @@ class SupportRows:
 def note_shocks(month: Month) -> None:
     """Remember the month and kind of each household's latest shock."""
     households = month.state.households
-    hit = month.shocks.any(axis=1)
+    hit = np.flatnonzero(month.shocks.any(axis=1))
     households.shock_month[hit] = month.state.month
     households.shock_kind[hit] = month.shocks[hit].argmax(axis=1)
 
 
 def recently_hit(month: Month) -> Bools:
     """Hit by something within half a year."""
-    return np.asarray(month.state.month - month.state.households.shock_month <= 6)
+    return np.asarray(month.state.households.shock_month >= month.state.month - 6)
 
 
 def identify(month: Month) -> MonitoringRows:
@@ -90,20 +90,22 @@ def identify(month: Month) -> MonitoringRows:
 
 def _identified(month: Month) -> Ints:
     households, p = month.state.households, month.parameters.monitoring
-    ratio, hit = month.income_per_head() / month.line, recently_hit(month)
+    income, hit = month.income_per_head(), recently_hit(month)
     sudden = hit & (households.out_of_pocket > p.sudden_out_of_pocket)
-    chance = np.select(
-        [ratio < 1, hit & (ratio < p.near_line), sudden],
-        [p.p_below_line_month, p.p_near_and_shock_month, p.p_sudden_month],
-        p.p_other_month,
-    )
-    chance = chance * seen_factor(month)
-    chance = chance * np.where(households.ex_poor, p.ex_poor_factor, 1.0)
+    chance = np.full(len(income), p.p_other_month)
+    for who, probability in (
+        (sudden, p.p_sudden_month),
+        (hit & (income < p.near_line * month.line), p.p_near_and_shock_month),
+        (income < month.line, p.p_below_line_month),
+    ):
+        chance[np.flatnonzero(who)] = probability
+    chance *= seen_factor(month)
+    chance *= factor(households.ex_poor, p.ex_poor_factor)
     may = ~households.monitored & month.alive()
     found = np.flatnonzero(may & month.chance(chance))
     if not month.parameters.traps.quota_binding:
         return found
-    return within_quota(month, found, np.flatnonzero(may & month.chance(seen_factor(month))))
+    return within_quota(month, found, may)
 
 
 def _closed(month: Month) -> Ints:
@@ -174,12 +176,11 @@ def _start(month: Month, ended: Ints) -> Ints:
     """Who gets which new measure (places in the matrix): the more a household looks at risk, the likelier."""
     households, p = month.state.households, month.parameters.support
     low = month.income_per_head() < month.parameters.monitoring.near_line * month.line
-    chance = np.select(
-        [households.monitored, recently_hit(month), low & households.ex_poor, low, households.ex_poor],
-        [p.p_monitored_month, p.p_shock_month, p.p_low_ex_poor_month, p.p_low_general_month, p.p_ex_poor_month],
-        0.0,
-    )
-    offered = np.flatnonzero(month.chance(chance * seen_factor(month)) & month.alive())
+    may = np.flatnonzero((households.monitored | recently_hit(month) | low | households.ex_poor) & month.alive())
+    chance = np.where(low[may], np.where(households.ex_poor[may], p.p_low_ex_poor_month, p.p_low_general_month), p.p_ex_poor_month)
+    chance[recently_hit(month)[may]] = p.p_shock_month
+    chance[households.monitored[may]] = p.p_monitored_month
+    offered = month.thinned(may, chance * seen_factor(month)[may])
     free = households.support_left[offered] == 0
     row = np.full(month.state.n_households, -1)
     row[offered] = np.arange(len(offered))

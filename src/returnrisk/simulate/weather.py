@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from returnrisk.simulate.month import ANIMAL_DISEASE, DROUGHT, FLOOD, Month, Strike
@@ -91,6 +93,7 @@ def _harvest_failure(month: Month) -> None:
 def _noise(month: Month) -> None:
     """Slow AR(1) deviations of operating, wage and remittance income, one of each per household."""
     p, noise = month.parameters.noise, month.state.households.noise
-    sd = np.array([p.sd_operating, p.sd_wage, p.sd_remittance])
+    innovation = math.sqrt(1 - p.persistence**2)
     noise *= p.persistence
-    noise += sd * np.sqrt(1 - p.persistence**2) * month.rng.standard_normal(noise.shape)
+    for column, sd in enumerate((p.sd_operating, p.sd_wage, p.sd_remittance)):
+        noise[:, column] += month.rng.standard_normal(len(noise)) * (sd * innovation)
