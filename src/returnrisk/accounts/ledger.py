@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 SOURCES = ("operating", "wage", "property", "transfer", "unallocated")
+AMOUNTS = ("net_cny", "gross_cny", *(f"net_{source}_cny" for source in SOURCES))
+"""Columns of a window's sums."""
 MOST_WINDOWS = 60
 """Windows of which a whole number can hold a set, one binary digit each."""
 
@@ -67,6 +69,11 @@ def kept_periods(view: View) -> AbstractContextManager[None]:
     return view.kept("income_periods", lambda: _periods(view))
 
 
+def ledger_periods(view: View) -> ir.Table:
+    """The ledger's different periods, few beside its rows: period_start, period_end."""
+    return view.derived("income_periods", lambda: _periods(view))
+
+
 def _periods(view: View) -> ir.Table:
     return view.table("income").select("period_start", "period_end").distinct()
 
@@ -94,7 +101,7 @@ def _classes(view: View, windows: ir.Table) -> ir.Table:
 
 def _counted_periods(view: View, windows: ir.Table, classes: ir.Table) -> ir.Table:
     """Which of the ledger's periods count in which window, by class: slot (see `_slot`), period_start, period_end, ending_on."""
-    periods = view.derived("income_periods", lambda: _periods(view))
+    periods = ledger_periods(view)
     held = periods.join(windows, [periods.period_start >= windows.starts_on, periods.period_end <= windows.ending_on])
     held = held.mutate(month_on=held.period_start.truncate("M")).drop("starts_on")
     arrived = held.inner_join(delivered_inside(view, windows), ["ending_on", "month_on"])

@@ -15,10 +15,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from returnrisk.accounts.ledger import SOURCES, window_income, window_sums
-from returnrisk.accounts.lines import lines_of_places
-from returnrisk.accounts.months import delivered_months, months_of_the_young, window_frame
-from returnrisk.accounts.residents import population
+from returnrisk.accounts.households import head_year, is_below, with_households
+from returnrisk.accounts.ledger import window_income, window_sums
 from returnrisk.store.view import View
 from returnrisk.timeline import Window
 
@@ -38,17 +36,6 @@ def register_net_items(view: View, *, ends: Sequence[dt.date], window: Window) -
     return rows.group_by("household_id", "ending_on", "source", "item").agg(
         gross_cny=rows.gross_cny.sum(), cost_cny=rows.cost_cny.sum(), net_cny=rows.net_cny.sum()
     )
-
-
-def _places(view: View, windows: ir.Table) -> ir.Table:
-    """Delivered months and line of every village and window: village_code, ending_on, months_delivered, line_cny_year."""
-    villages = view.table("household").select("village_code", township_code=lambda t: t.village_code // 1000).distinct()
-    at = villages.cross_join(windows.select("ending_on"))
-    months = delivered_months(view, windows)
-    came = at.left_join(months, ["township_code", "ending_on"]).select("village_code", "ending_on", "months_delivered")
-    lines = lines_of_places(view, at.select("village_code", "ending_on"))
-    t = came.left_join(lines, ["village_code", "ending_on"])
-    return t.select("village_code", "ending_on", "months_delivered", "line_cny_year")
 
 
 def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_months: int) -> ir.Table:
@@ -73,31 +60,9 @@ def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_mon
     """
     import ibis
 
-    zero = ibis.literal(0, "decimal(38,2)")
-    windows = window_frame(ends, window=window)
-    amounts = ["net_cny", "gross_cny", *[f"net_{s}_cny" for s in SOURCES]]
-    sums = window_sums(view, ends=ends, window=window)
-    joined = (
-        population(view, ends)
-        .left_join(_places(view, windows), ["village_code", "ending_on"])
-        .drop("village_code_right", "ending_on_right")
-        .left_join(months_of_the_young(view, windows), ["household_id", "ending_on"])
-        .drop("household_id_right", "ending_on_right")
-        .left_join(sums, ["household_id", "ending_on"])
-    )
-    t = joined.select(
-        "household_id",
-        "village_code",
-        "ending_on",
-        "n_members",
-        "line_cny_year",
-        months_delivered=ibis.coalesce(joined.months_since_new, joined.months_delivered, 0),
-        **{name: joined[name].cast("decimal(38,2)").fill_null(zero) for name in amounts},
-    )
+    t = with_households(view, window_sums(view, ends=ends, window=window), ends=ends, window=window)
     computable = (t.months_delivered >= min_months) & t.line_cny_year.notnull()
-    yearly = t.net_cny.cast("float64") * 12 / (t.months_delivered * t.n_members).nullif(0)
-    # exact: cross-multiplied decimals, so that a household exactly on the line is never below it
-    below = t.net_cny * 12 < t.line_cny_year * (t.n_members * t.months_delivered)
+    below = is_below(t, t.line_cny_year)
     return t.mutate(
-        net_head_cny_year=ibis.cases((computable, yearly)), computable=computable, below=ibis.cases((computable, below))
+        net_head_cny_year=ibis.cases((computable, head_year(t))), computable=computable, below=ibis.cases((computable, below))
     )
