@@ -2,8 +2,8 @@
 
 `assistance_countable` = the ledger's net income (production cost deducted, as in `register_net`)
 − the items that the pack excludes (pensions, disability subsidies, 抚恤金, 优待金, 低保 itself)
-− cost of employment, where the pack deducts one: a share of the wage income that counts, what the ledger has as its cost taken off
-before; the wage assumed below is wage income too
+− cost of employment, where the pack deducts one: a share of the items it names, as far as they count and less the cost that the
+ledger has for them; the wage assumed below is none of them
 + the local minimum wage for wages nobody stated, where the pack says so.
 
 **Wages nobody stated.** A member with full labour capacity is on file as employed for wages, and there is no wage row for a month
@@ -14,8 +14,8 @@ stay began) and the member must live there on its last day. A wage row of zero i
 wage that is assumed can cost a household its aid.
 
 Window, months and young households are those of the register account. The rules are those in force on the window's last day,
-for all of its months; states of members are those on file on the view's day. Source: DOMAIN §2; that employment cost also comes off
-the assumed wage is assumed.
+for all of its months; states of members are those on file on the view's day. Source: DOMAIN §2; that no employment
+cost comes off the assumed wage is assumed.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def assistance_items(view: View, *, ends: Sequence[dt.date], window: Window, pol
     stated = _stated_items(view, excluded_items(view, policy, ends=ends), ends=ends, window=window)
     wages = minimum_wages(policy, ends=ends)
     items = stated if wages is None else stated.union(_assumed_wages(view, wages, ends=ends, window=window))
-    shares = employment_cost_shares(policy, ends=ends)
-    return items if shares is None else items.union(_employment_costs(items, shares))
+    shares = employment_cost_shares(view, policy, ends=ends)
+    return items if shares is None else items.union(_employment_costs(stated, shares))
 
 
 def item_rows(table: ir.Table, *, assumed: bool = False, **columns: Any) -> ir.Table:
@@ -85,12 +85,11 @@ def _assumed_wages(view: View, wages: ir.Table, *, ends: Sequence[dt.date], wind
 
 
 def _employment_costs(items: ir.Table, shares: ir.Table) -> ir.Table:
-    wages = items.filter((items.source == "wage") & (items.part == "counted"))
-    earned = wages.group_by("household_id", "ending_on").agg(earned_cny=wages.amount_cny.sum().cast("decimal(18,6)"))
-    t = earned.inner_join(shares, "ending_on").filter(lambda t: t.earned_cny > 0)
-    # of one type, for the engine to multiply exactly; the cast then rounds half up, to the fen
-    cost = (t.earned_cny * t.cost_share).cast("decimal(18,2)")
-    t = t.mutate(taken_cny=cost).filter(lambda t: t.taken_cny > 0)
+    t = items.filter(items.part == "counted").inner_join(shares, ["ending_on", "item"])
+    # both of one type, for the engine to multiply exactly
+    earned = t.group_by("household_id", "ending_on", "cost_share").agg(earned_cny=t.amount_cny.sum().cast("decimal(18,6)"))
+    taken = earned.mutate(taken_cny=(earned.earned_cny * earned.cost_share).cast("decimal(18,2)"))  # half up, to the fen
+    t = taken.filter(taken.taken_cny > 0)
     named = {"source": "wage", "item": EMPLOYMENT_COST, "part": "deducted"}
     return item_rows(t, **named, gross_cny=0, cost_cny=t.taken_cny, amount_cny=-t.taken_cny, assumed=True)
 

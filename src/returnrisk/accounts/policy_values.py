@@ -37,23 +37,31 @@ def excluded_items(view: View, policy: PolicyValues, *, ends: Sequence[dt.date])
     """
     import ibis
 
-    known = view.store.contracts["income"].field("item").valid_values or ()
-    rows = []
-    for end in sorted(set(ends)):
-        for item in sorted(set(policy.listed("assistance_excluded_items", end))):
-            if item not in known:
-                raise UnknownNameError("item of income (policy parameter assistance_excluded_items)", item, known)
-            rows.append({"ending_on": end, "item": item, "is_excluded": True})
+    rows = [
+        {"ending_on": end, "item": item, "is_excluded": True}
+        for end in sorted(set(ends))
+        for item in _listed_items(view, policy, "assistance_excluded_items", end)
+    ]
     return ibis.memtable(rows, schema={"ending_on": "date", "item": "string", "is_excluded": "boolean"})
 
 
-def employment_cost_shares(policy: PolicyValues, *, ends: Sequence[dt.date]) -> ir.Table | None:
-    """Share of wage income that is cost of employment, for the ends that deduct one: ending_on, cost_share. None: no end does."""
+def employment_cost_shares(view: View, policy: PolicyValues, *, ends: Sequence[dt.date]) -> ir.Table | None:
+    """Items that cost of employment comes off, and their share that it is: ending_on, item, cost_share. None: no end deducts any.
+
+    Raises
+    ------
+    UnknownNameError
+        `employment_cost_items` names an item that the income contract does not have.
+    """
     import ibis
 
-    days = [end for end in sorted(set(ends)) if policy.flag("deduct_employment_cost", end)]
-    rows = [{"ending_on": end, "cost_share": policy.number("employment_cost_share", end)} for end in days]
-    return ibis.memtable(rows, schema={"ending_on": "date", "cost_share": "decimal(18,6)"}) if rows else None
+    rows = [
+        {"ending_on": end, "item": item, "cost_share": policy.number("employment_cost_share", end)}
+        for end in sorted(set(ends))
+        if policy.flag("deduct_employment_cost", end)
+        for item in _listed_items(view, policy, "employment_cost_items", end)
+    ]
+    return ibis.memtable(rows, schema={"ending_on": "date", "item": "string", "cost_share": "decimal(18,6)"}) if rows else None
 
 
 def minimum_wages(policy: PolicyValues, *, ends: Sequence[dt.date]) -> ir.Table | None:
@@ -63,3 +71,12 @@ def minimum_wages(policy: PolicyValues, *, ends: Sequence[dt.date]) -> ir.Table 
     days = [end for end in sorted(set(ends)) if policy.flag("unverified_wage_is_minimum", end)]
     rows = [{"ending_on": end, "month_cny": policy.number("minimum_wage_month", end)} for end in days]
     return ibis.memtable(rows, schema={"ending_on": "date", "month_cny": "decimal(18,2)"}) if rows else None
+
+
+def _listed_items(view: View, policy: PolicyValues, name: str, day: dt.date) -> list[str]:
+    known = view.store.contracts["income"].field("item").valid_values or ()
+    items = sorted(set(policy.listed(name, day)))
+    for item in items:
+        if item not in known:
+            raise UnknownNameError(f"item of income (policy parameter {name})", item, known)
+    return items
