@@ -131,7 +131,9 @@ def _alert_problems(packs: Sequence[Pack]) -> Iterator[Problem]:
 
 
 def _base_problems(policy: Policy, rule: AlertRule) -> Iterator[Problem]:
-    """Thresholds that are multiples of what is no number."""
+    """Thresholds that are multiples of what is no number, and a due date that nothing gives."""
+    if rule.due_days is None and "alert_due_days" not in policy.names:
+        yield Problem("POL022", rule.pack, rule.name, "has no due_days, and no pack has the parameter alert_due_days")
     for fact in rule.facts:
         if isinstance(fact, (TableFact, AccountFact)) and isinstance(fact.threshold, Multiple):
             base = fact.threshold.base

@@ -244,7 +244,10 @@ class Policy:
         if isinstance(fact.threshold, Decimal):
             return replace(fact, threshold=Threshold(fact.threshold, str(fact.threshold)))
         multiple = fact.threshold
-        number = _times(multiple, self.number(multiple.base, day), money=UNITS[self.unit(multiple.base) or ""].money)
+        base = self.number(multiple.base, day)
+        if multiple.factor == 1:
+            return replace(fact, threshold=Threshold(base, f"{multiple.base} = {base}"))
+        number = _times(multiple, base, money=UNITS[self.unit(multiple.base) or ""].money)
         return replace(fact, threshold=Threshold(number, f"{multiple.factor} × {multiple.base} = {number}"))
 
 
