@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 
+from returnrisk.config import HalfDeliverySpec
 from returnrisk.contracts import load_contracts
 from returnrisk.errors import ContractError, IngestError
 from returnrisk.ingest.accounting import ReadSheet, account_table
 from returnrisk.ingest.codes import CODES
-from returnrisk.ingest.half_delivery import HalfDelivery, half_delivered
-from returnrisk.ingest.headers import map_headers
+from returnrisk.ingest.half_delivery import half_delivered
+from returnrisk.ingest.headers import map_file
 from returnrisk.ingest.inbox import ingest_inbox
 from returnrisk.ingest.mapping import load_mappings, read_mapping
 from returnrisk.ingest.old_workbooks import read_old_workbook
@@ -44,9 +45,8 @@ class Read:
 
     def __init__(self, engine: Any, path: Path, table: str, *, mapping: Any = None, county: int | None = None) -> None:
         contract = load_contracts()[table]
-        sheets = [
-            ReadSheet(s, map_headers(s, contract, mapping), "") for s in read_file(path, expected=expected_of(contract, mapping))
-        ]
+        read = read_file(path, expected=expected_of(contract, mapping))
+        sheets = [ReadSheet(s, h, "") for s, h in zip(read, map_file(read, contract, mapping), strict=True)]
         result = ingest_table(
             engine, contract, sheets=[(s.raw, s.headers) for s in sheets], parents={}, key=KEY, delay_days=0, county=county
         )
@@ -708,7 +708,7 @@ def months(n: int) -> list[dt.date]:
 VILLAGES = {"001": 999901001001, "002": 999901002001}
 
 
-def refused_deliveries(engine: Any, *, short: dict[tuple[str, int], int], n_months: int, rule: HalfDelivery | None = None,
+def refused_deliveries(engine: Any, *, short: dict[tuple[str, int], int], n_months: int, rule: HalfDeliverySpec | None = None,
                        rest_came: dt.date | None = None) -> list[tuple[str, int, dt.date]]:  # fmt: skip
     """Two townships of 24 households; `short` says how many a township's file of month i holds, `rest_came` when the others followed."""
     homes = [(i, t) for i, t in enumerate(t for t in VILLAGES for _ in range(24))]
@@ -740,7 +740,7 @@ def refused_deliveries(engine: Any, *, short: dict[tuple[str, int], int], n_mont
     )
     made = {n: engine.create_table(f"half_{n}", t, temp=True, overwrite=True) for n, t in
             (("household", household_table), ("income", income), ("delivery", delivery))}  # fmt: skip
-    reasons = half_delivered(made["delivery"], tables=made, delays={"income": 15}, rule=rule or HalfDelivery())
+    reasons = half_delivered(made["delivery"], tables=made, delays={"income": 15}, rule=rule or HalfDeliverySpec())
     assert {r["code"] for r in reasons} <= {"ING020"}
     return [(deliveries[r["row"]][0], deliveries[r["row"]][1], deliveries[r["row"]][3]) for r in reasons]
 
@@ -754,8 +754,8 @@ def test_a_township_that_is_missing_from_a_file_or_sent_a_part_has_not_delivered
 def test_what_is_usual_needs_enough_earlier_deliveries_and_households(engine):
     assert refused_deliveries(engine, short={("001", 2): 0}, n_months=4) == []
     assert [r[:2] for r in refused_deliveries(engine, short={("001", 3): 0}, n_months=4)] == [("001", 3)]
-    assert refused_deliveries(engine, short={("001", 3): 0}, n_months=4, rule=HalfDelivery(min_usual=25)) == []
-    assert refused_deliveries(engine, short={("001", 3): 0}, n_months=4, rule=HalfDelivery(shares={})) == []
+    assert refused_deliveries(engine, short={("001", 3): 0}, n_months=4, rule=HalfDeliverySpec(min_usual=25)) == []
+    assert refused_deliveries(engine, short={("001", 3): 0}, n_months=4, rule=HalfDeliverySpec(shares={})) == []
 
 
 def test_a_later_delivery_of_the_rest_counts_from_its_own_arrival_and_changes_nothing_before(engine):

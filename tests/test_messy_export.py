@@ -15,6 +15,7 @@ from returnrisk.errors import ConfigError, UnknownNameError
 from returnrisk.ingest.codes import CODES
 from returnrisk.ingest.inbox import ingest_inbox
 from returnrisk.simulate import SimulatedCounty, simulate_county, write_inbox
+from returnrisk.simulate.attitudes import ATTITUDE_COLUMNS, attitude_columns
 from returnrisk.simulate.messy import (
     Accounting,
     Comparison,
@@ -31,7 +32,7 @@ MORE = 20
 """So many times the shipped rates: a small county then carries several of every kind."""
 MOST = 0.25
 """No rate above this, so that kinds which never meet in one file all find theirs."""
-ONCE = ("half_delivered", "other_county_file")
+ONCE = ("half_delivered", "other_county_file", "attitude_columns")
 EFFECT = {
     "recovered": "recovers",
     "quarantined": "quarantines",
@@ -45,7 +46,7 @@ NOT_PLANTED = {
     "ING037": "no table has a column of shares",
     "ING051": "a source's mapping, not dirt",
     "CON002": "a label out of the list is met as ING012 first",
-    "CON004": "a text of another form: no column but identifiers has one, met as ING014 first",
+    "CON004": "identifiers of another form are met as ING014 first; area codes and months have one, tested with the contracts",
 }
 """Codes of rows and cells that the messy export cannot plant, and why."""
 
@@ -159,6 +160,21 @@ def test_a_rate_of_nought_plants_nothing(run: Run, tmp_path: Path) -> None:
     assert not len(write_messy_inbox(run.county, tmp_path / "none", rates=none).items)
     only = write_messy_inbox(run.county, tmp_path / "one", rates=none.changed({"duplicate_row": 0.01}))
     assert set(only.items.kind) == {"duplicate_row"}
+
+
+def test_attitude_columns_come_with_their_trap_and_stop_at_the_door(run: Run, tmp_path: Path) -> None:
+    """The one home of what they say is `attitude_columns`; the reader drops and names them, the store holds none."""
+    only = default_rates().none().changed({"attitude_columns": 1.0})
+    write_messy_inbox(run.county, tmp_path / "on", rates=only)
+    (file,) = (tmp_path / "on").glob("农户基本信息*.xlsx")
+    read = pd.read_excel(file, dtype=str, engine="calamine").set_index("户编号")[list(ATTITUDE_COLUMNS)]
+    said = attitude_columns(run.county).set_index("household_id")
+    assert (read == said.loc[read.index]).all().all()
+    assert read["是否等靠要"].nunique() == 2
+    dropped = run.accounting.notices[run.accounting.notices.code == "ING044"]
+    assert set(ATTITUDE_COLUMNS) <= set(dropped.field[dropped.table_name == "household"])
+    off = dataclasses.replace(run.county, parameters=run.county.parameters.changed({"traps.attitude_fields": False}))
+    assert not len(write_messy_inbox(off, tmp_path / "off", rates=only).items)
 
 
 def test_unknown_kinds_and_impossible_rates_are_refused() -> None:

@@ -56,6 +56,15 @@ def test_a_split_makes_a_household_of_a_son_his_wife_and_their_children_in_the_s
     assert same.mean() > 0.95  # the parents may have moved since
 
 
+def test_a_household_is_on_file_before_anything_else_is_filed_of_it(county):
+    """Of every day's files, then: no row names a household whose card comes later or never."""
+    card = county.tables["household"].groupby("household_id")["recorded_on"].min()
+    for name, frame in county.tables.items():
+        if "household_id" in frame:
+            named = frame[frame["household_id"].notna()]
+            assert (named["recorded_on"] >= named["household_id"].map(card)).all(), name
+
+
 def test_a_household_that_ended_has_no_members_and_no_rows_of_later_life(county):
     members = np.bincount(county.state.persons.household, county.state.persons.present, county.state.n_households)
     ended = np.flatnonzero(members == 0)

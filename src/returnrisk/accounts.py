@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from returnrisk.errors import NotEnoughDataError
 from returnrisk.store.view import View
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 SOURCES = ("operating", "wage", "property", "transfer", "unallocated")
+MOST_WINDOWS = 60
+"""Windows of which a whole number can hold a set, one binary digit each."""
 
 
 def window_frame(ends: Sequence[dt.date], *, window: Window) -> ir.Table:
@@ -45,18 +47,23 @@ def population(view: View, ends: Sequence[dt.date]) -> ir.Table:
     """
     import ibis
 
-    days = ibis.memtable([{"ending_on": end} for end in sorted(set(ends))], schema={"ending_on": "date"})
-    spells = view.table("household_roster").select("person_id", "household_id", "joined_on", "left_on")
-    present = spells.join(
-        days,
-        [
-            spells.joined_on.isnull() | (spells.joined_on <= days.ending_on),
-            spells.left_on.isnull() | (spells.left_on >= days.ending_on),
-        ],
+    days = dict(enumerate(sorted(set(ends))))
+    spells = view.table("household_roster")
+
+    def living(day: dt.date) -> Any:
+        on = ibis.literal(day)
+        return (spells.joined_on.isnull() | (spells.joined_on <= on)) & (spells.left_on.isnull() | (spells.left_on >= on))
+
+    # a column for each day, then a row: no spell is repeated for every day it spans. Two spells of one person are one member
+    persons = spells.group_by("household_id", "person_id").agg(**{f"lives_{k}": living(day).any() for k, day in days.items()})
+    counted = persons.group_by("household_id").agg(**{f"n_{k}": persons[f"lives_{k}"].cast("int64").sum() for k in days})
+    t = counted.cross_join(
+        ibis.memtable([{"k": k, "ending_on": day} for k, day in days.items()], schema={"k": "int64", "ending_on": "date"})
     )
-    counted = present.group_by("household_id", "ending_on").agg(n_members=present.person_id.nunique())
+    n_members = ibis.cases(*((t.k == k, t[f"n_{k}"]) for k in days)).cast("int64")
+    present = t.select("household_id", "ending_on", n_members=n_members).filter(lambda t: t.n_members > 0)
     homes = view.table("household").select("household_id", "village_code")
-    return counted.inner_join(homes, "household_id")
+    return present.inner_join(homes, "household_id")
 
 
 def stays(view: View) -> ir.Table:
@@ -120,11 +127,16 @@ def lines_in_force(view: View, households: ir.Table) -> ir.Table:
     -------
     Ibis table: household_id, ending_on, line_cny_year (NULL where no line was in force).
     """
+    at = households.select("household_id", "ending_on", "village_code").distinct()
+    lines = _lines_of_places(view, at.select("village_code", "ending_on").distinct())
+    return at.left_join(lines, ["village_code", "ending_on"]).select("household_id", "ending_on", "line_cny_year")
+
+
+def _lines_of_places(view: View, places: ir.Table) -> ir.Table:
+    """The line of each village and day of `places` that has one: village_code, ending_on, line_cny_year."""
     import ibis
 
     line = view.table("line").select("area_code", "valid_from", "line_cny_year")
-    at = households.select("household_id", "ending_on", "village_code").distinct()
-    places = at.select("village_code", "ending_on").distinct()
     village = places.village_code
     candidates = ibis.union(
         *(places.mutate(area_code=village // 10**digits, level=ibis.literal(6 - digits, "int8")) for digits in (0, 3, 6))
@@ -133,8 +145,7 @@ def lines_in_force(view: View, households: ir.Table) -> ir.Table:
     best = ibis.row_number().over(
         ibis.window(group_by=[valid.village_code, valid.ending_on], order_by=[valid.level.desc(), valid.valid_from.desc()])
     )
-    chosen = valid.mutate(choice=best).filter(lambda t: t.choice == 0).select("village_code", "ending_on", "line_cny_year")
-    return at.left_join(chosen, ["village_code", "ending_on"]).select("household_id", "ending_on", "line_cny_year")
+    return valid.mutate(choice=best).filter(lambda t: t.choice == 0).select("village_code", "ending_on", "line_cny_year")
 
 
 def window_income(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.Table:
@@ -143,62 +154,101 @@ def window_income(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.
     Rows of a month that the delivery register does not have for the household's township, or from before its present stay, are left
     out: their month is not counted in the scaling either, so that sum and months always speak of the same time.
     """
-    counted = _counted(view, view.derived("income_placed", lambda: _placed_income(view)), ends, window)
-    return counted.mutate(net_cny=counted.gross_cny - counted.cost_cny)
+    windows = window_frame(ends, window=window)
+    classes = _classes(view, windows)
+    counted = _counted_periods(view, windows, classes)
+    rows = _placed_income(view, classes, ends=ends, window=window).inner_join(counted, ["slot", "period_start", "period_end"])
+    return rows.drop("class_id", "slot").mutate(net_cny=rows.gross_cny - rows.cost_cny)
 
 
-def kept_months(view: View) -> AbstractContextManager[None]:
-    """While it lasts, the ledger's monthly sums are computed once: for a caller that looks at many windows of one view."""
-    return view.kept("income_months", lambda: _months_of_income(view))
+def window_sums(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.Table:
+    """The rows of `window_income`, summed: household_id, ending_on, gross_cny, net_cny, net_<source>_cny (decimals)."""
+    import ibis
 
-
-def window_months(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.Table:
-    """The rows of `window_income`, summed by household and period: ending_on, period_start, period_end, gross_cny, net_cny, net_<source>_cny."""
-    return _counted(view, view.derived("income_months", lambda: _months_of_income(view)), ends, window)
-
-
-def _months_of_income(view: View) -> ir.Table:
-    rows = view.derived("income_placed", lambda: _placed_income(view))
+    days = sorted(set(ends))
+    if len(days) > MOST_WINDOWS:
+        parts = (days[i : i + MOST_WINDOWS] for i in range(0, len(days), MOST_WINDOWS))
+        return ibis.union(*(window_sums(view, ends=part, window=window) for part in parts))
+    windows = window_frame(days, window=window)
+    classes = _classes(view, windows)
+    counted = _counted_periods(view, windows, classes)
+    digits = ibis.memtable(
+        [{"ending_on": day, "digit": 2**k} for k, day in enumerate(days)], schema={"ending_on": "date", "digit": "int64"}
+    )
+    # a period counts in several windows: the ledger is added up once, by the set of windows a row counts in, and then the few sums are
+    sets = counted.inner_join(digits, "ending_on").group_by("slot", "period_start", "period_end").agg(held=lambda t: t.digit.sum())
+    sets = sets.mutate(held=sets.held.cast("int64"))
+    rows = _placed_income(view, classes, ends=days, window=window).inner_join(sets, ["slot", "period_start", "period_end"])
     rows = rows.mutate(net_cny=rows.gross_cny - rows.cost_cny)
     sums = {f"net_{s}_cny": rows.net_cny.sum(where=rows.source == s) for s in SOURCES}
     sums |= {"net_cny": rows.net_cny.sum(), "gross_cny": rows.gross_cny.sum()}
-    keys = ("household_id", "township_code", "month_on", "period_start", "period_end")
-    # a month's sum fits where an amount fits, and narrow decimals add up several times faster
-    return rows.group_by(*keys).agg(**{name: total.cast("decimal(18,2)") for name, total in sums.items()})
+    # such a sum fits where an amount fits, and narrow decimals add up several times faster
+    parts = rows.group_by("household_id", "held").agg(**{name: total.cast("decimal(18,2)") for name, total in sums.items()})
+    held = sets.select("held").distinct()
+    held = held.join(digits, (held.held & digits.digit) != 0).drop("digit")
+    whole = parts.inner_join(held, "held")
+    return whole.group_by("household_id", "ending_on").agg(**{name: whole[name].sum() for name in sums})
 
 
-def _counted(view: View, rows: ir.Table, ends: Sequence[dt.date], window: Window) -> ir.Table:
-    """The rows inside each window whose month was delivered and belongs to the household's present stay."""
+def kept_periods(view: View) -> AbstractContextManager[None]:
+    """While it lasts, the ledger's periods are looked up once: for a caller that looks at many windows of one view."""
+    return view.kept("income_periods", lambda: _periods(view))
+
+
+def _periods(view: View) -> ir.Table:
+    return view.table("income").select("period_start", "period_end").distinct()
+
+
+def _classes(view: View, windows: ir.Table) -> ir.Table:
+    """Households by what decides which of their months count: household_id, township_code, class_id.
+
+    Those of a township that have lived there ever since, or whose only stay among the windows began on the same day, are one class;
+    a household that came back more than once is a class of its own.
+    """
     import ibis
 
-    windows = window_frame(ends, window=window)
-    first, last = min(window.bounds(end)[0] for end in ends), max(ends)
-    # said as constants too: the engine then takes no more of the ledger than the windows hold
-    rows = rows.filter((rows.period_start >= ibis.literal(first)) & (rows.period_end <= ibis.literal(last)))
-    # there are few periods: which window holds which is settled on them, and the many rows are joined by equality
-    periods = view.derived("income_periods", lambda: view.table("income").select("period_start", "period_end").distinct())
-    held = periods.join(windows, [periods.period_start >= windows.starts_on, periods.period_end <= windows.ending_on])
-    inside = rows.inner_join(held, ["period_start", "period_end"])
-    known = delivered_inside(view, windows)
-    counted = inside.semi_join(known, ["township_code", "ending_on", "month_on"])
-    new = young(view, windows)
-    before = counted.join(
-        new,
-        [
-            counted.household_id == new.household_id,
-            counted.ending_on == new.ending_on,
-            counted.month_on < new.known_from,
-        ],
-        how="anti",
-    )
-    return before.drop("township_code", "month_on")
-
-
-def _placed_income(view: View) -> ir.Table:
-    """Income rows with their household's township and the first day of their first month."""
-    income = view.table("income")
+    begun = stays(view)
+    among = windows.aggregate(first=windows.starts_on.min(), last=windows.ending_on.max())
+    late = begun.cross_join(among).filter(lambda t: (t.begun_on > t.first) & (t.begun_on <= t.last))
+    late = late.group_by("household_id").agg(n_stays=late.count(), begun_on=late.begun_on.max())
     homes = view.table("household").select("household_id", township_code=lambda t: t.village_code // 1000)
-    return income.inner_join(homes, "household_id").mutate(month_on=lambda t: t.period_start.truncate("M"))
+    t = homes.left_join(late, "household_id").drop("household_id_right")
+    begun_day = (t.begun_on.year() * 12 + t.begun_on.month()) * 31 + t.begun_on.day()
+    alike = t.township_code * 10**7 + begun_day.fill_null(0)
+    return t.select(
+        "household_id", "township_code", class_id=ibis.cases((t.n_stays > 1, -1 - t.household_id), else_=alike).cast("int64")
+    )
+
+
+def _counted_periods(view: View, windows: ir.Table, classes: ir.Table) -> ir.Table:
+    """Which of the ledger's periods count in which window, by class: slot (see `_slot`), period_start, period_end, ending_on."""
+    periods = view.derived("income_periods", lambda: _periods(view))
+    held = periods.join(windows, [periods.period_start >= windows.starts_on, periods.period_end <= windows.ending_on])
+    held = held.mutate(month_on=held.period_start.truncate("M")).drop("starts_on")
+    arrived = held.inner_join(delivered_inside(view, windows), ["ending_on", "month_on"])
+    # one household stands for its class
+    one = classes.group_by("class_id", "township_code").agg(household_id=classes.household_id.min())
+    of_class = one.inner_join(arrived, "township_code")
+    t = of_class.left_join(young(view, windows), ["household_id", "ending_on"])
+    t = t.filter(t.known_from.isnull() | (t.month_on >= t.known_from))
+    return t.select("period_start", "period_end", "ending_on", slot=_slot(t))
+
+
+def _placed_income(view: View, classes: ir.Table, *, ends: Sequence[dt.date], window: Window) -> ir.Table:
+    """Income rows between the first and the last day of the windows, with their household's class."""
+    import ibis
+
+    income = view.table("income")
+    first, last = min(window.bounds(end)[0] for end in ends), max(ends)
+    # as constants: the engine then takes no more of the ledger than the windows hold
+    rows = income.filter((income.period_start >= ibis.literal(first)) & (income.period_end <= ibis.literal(last)))
+    placed = rows.inner_join(classes.select("household_id", "class_id"), "household_id")
+    return placed.mutate(slot=_slot(placed))
+
+
+def _slot(rows: ir.Table) -> Any:
+    """A key over household and period: the engine then joins the many rows last, instead of every household with every period."""
+    return rows.class_id + rows.period_start.month()
 
 
 def register_net_items(view: View, *, ends: Sequence[dt.date], window: Window) -> ir.Table:
@@ -232,6 +282,17 @@ def _months_of_the_young(view: View, windows: ir.Table) -> ir.Table:
     return since.group_by("household_id", "ending_on").agg(months_since_new=since.month_on.count())
 
 
+def _places(view: View, windows: ir.Table) -> ir.Table:
+    """Delivered months and line of every village and window: village_code, ending_on, months_delivered, line_cny_year."""
+    villages = view.table("household").select("village_code", township_code=lambda t: t.village_code // 1000).distinct()
+    at = villages.cross_join(windows.select("ending_on"))
+    months = delivered_months(view, windows)
+    came = at.left_join(months, ["township_code", "ending_on"]).select("village_code", "ending_on", "months_delivered")
+    lines = _lines_of_places(view, at.select("village_code", "ending_on"))
+    t = came.left_join(lines, ["village_code", "ending_on"])
+    return t.select("village_code", "ending_on", "months_delivered", "line_cny_year")
+
+
 def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_months: int) -> ir.Table:
     """Net income of every household at each window end, per head and against the line.
 
@@ -256,19 +317,15 @@ def register_net(view: View, *, ends: Sequence[dt.date], window: Window, min_mon
 
     zero = ibis.literal(0, "decimal(38,2)")
     windows = window_frame(ends, window=window)
-    rows = window_months(view, ends=ends, window=window)
     amounts = ["net_cny", "gross_cny", *[f"net_{s}_cny" for s in SOURCES]]
-    sums = rows.group_by("household_id", "ending_on").agg(**{name: rows[name].sum() for name in amounts})
-    people = population(view, ends)
-    people = people.mutate(township_code=people.village_code // 1000)
+    sums = window_sums(view, ends=ends, window=window)
     joined = (
-        people.left_join(delivered_months(view, windows), ["township_code", "ending_on"])
-        .drop("township_code_right", "ending_on_right")
+        population(view, ends)
+        .left_join(_places(view, windows), ["village_code", "ending_on"])
+        .drop("village_code_right", "ending_on_right")
         .left_join(_months_of_the_young(view, windows), ["household_id", "ending_on"])
         .drop("household_id_right", "ending_on_right")
         .left_join(sums, ["household_id", "ending_on"])
-        .drop("household_id_right", "ending_on_right")
-        .left_join(lines_in_force(view, people), ["household_id", "ending_on"])
     )
     t = joined.select(
         "household_id",

@@ -153,6 +153,28 @@ class SqlSourceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class HalfDeliverySpec:
+    """When a delivery is only half of one (assumed values; no county plan states any).
+
+    Attributes
+    ----------
+    shares
+        Table to the least share of the usual number of household-periods that counts as delivered; none: nothing is judged.
+    months
+        How far back deliveries tell what is usual.
+    min_earlier
+        So many earlier deliveries are needed.
+    min_usual
+        Townships with fewer household-periods are not judged.
+    """
+
+    shares: Mapping[str, float] = field(default_factory=lambda: {"income": 0.5})
+    months: int = 12
+    min_earlier: int = 3
+    min_usual: int = 20
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectConfig:
     """`returnrisk.toml` of a user's folder.
 
@@ -167,6 +189,7 @@ class ProjectConfig:
     model: str = "fall-12m"
     seed: int = 0
     delay_days: Mapping[str, int] = field(default_factory=dict)
+    half_delivery: HalfDeliverySpec = field(default_factory=HalfDeliverySpec)
     visits: VisitsSpec = field(default_factory=VisitsSpec)
     sources: tuple[SqlSourceSpec, ...] = ()
 
@@ -195,6 +218,8 @@ def _convert(hint: Any, value: Any, *, where: str) -> Any:
         return value
     if origin is tuple and isinstance(value, list):
         return tuple(_convert(arguments[0], v, where=f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is Mapping and arguments[1] is not Any and isinstance(value, Mapping):
+        return {key: _convert(arguments[1], v, where=f"{where}.{key}") for key, v in value.items()}
     expected: Any = {float: (int, float)}.get(hint, origin or hint)
     if isinstance(value, bool) is not (hint is bool) or not isinstance(value, expected) or isinstance(hint, types.UnionType):
         raise ConfigError(f"{where} is {value!r}; expected {getattr(hint, '__name__', hint)}")
@@ -309,4 +334,18 @@ def load_project_config(path: Path) -> ProjectConfig:
         )
     content = _read_toml(path)
     _refuse_schema(content.get("schema"), where=path.name)
-    return _build(ProjectConfig, content, where=path.name)
+    config = _build(ProjectConfig, content, where=path.name)
+    _refuse_impossible_halves(config.half_delivery, where=f"{path.name}.half_delivery")
+    return config
+
+
+def _refuse_impossible_halves(rule: HalfDeliverySpec, *, where: str) -> None:
+    ranges: dict[str, tuple[float, float, float]] = {
+        "months": (rule.months, 1, 60),
+        "min_earlier": (rule.min_earlier, 1, rule.months),
+        "min_usual": (rule.min_usual, 1, 1_000_000),
+        **{f"shares.{table}": (share, 0.01, 1) for table, share in rule.shares.items()},
+    }
+    for name, (value, least, most) in ranges.items():
+        if not least <= value <= most:
+            raise ConfigError(f"{where}.{name} is {value}; expected {least} to {most}")

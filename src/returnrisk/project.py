@@ -178,6 +178,7 @@ class Project:
             self.root / "store",
             key=read_key(self.root / self.config.key_file),
             delays=self.config.delay_days,
+            half_delivery=self.config.half_delivery,
             mappings=(*load_mappings(), *load_mappings(self.root / "sources")),
             progress=self.progress,
         )

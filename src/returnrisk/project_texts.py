@@ -19,6 +19,14 @@ top_reasons = 3
 [delay_days]
 # income = 45
 
+# 某乡镇某月的台账不足平时一定比例时，不计为已送达（假定值；shares = {{}} 为不判断）
+# A township's ledger of a month below this share of the usual does not count as delivered (assumed; shares = {{}} judges none)
+# [half_delivery]
+# shares = {{ income = 0.5 }}    # 占平时户月数的比例 / of the usual household-months
+# months = 12                  # 以前多少个月为平时 / how far back the usual is looked for
+# min_earlier = 3              # 至少几次以前的报送 / so many earlier deliveries are needed
+# min_usual = 20               # 平时户月数不足此数的乡镇不判断 / smaller townships are not judged
+
 # 数据库查询作为数据来源（只读；口令放在环境变量里）/ queries as sources: read only, passwords in environment variables
 # [[sources]]
 # name = "yibao"

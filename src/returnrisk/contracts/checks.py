@@ -48,7 +48,8 @@ def row_checks(table: ir.Table, contract: Contract) -> list[Check]:
         if f.maximum is not None:
             add("CON003", f.name, column <= f.maximum, f"{f.label_zh}大于{f.maximum}", f"{f.name} is above {f.maximum}")
         if f.pattern is not None:
-            add("CON004", f.name, column.re_search(f.pattern), f"{f.label_zh}格式不符", f"{f.name} is not of the stated form")
+            text = column if f.type == "string" else column.cast("string")  # digits, or a day as YYYY-MM-DD
+            add("CON004", f.name, text.re_search(f.pattern), f"{f.label_zh}格式不符", f"{f.name} is not of the stated form")
     for rule in contract.row_rules:
         left, right = contract.field(rule.left), contract.field(rule.right)
         add(

@@ -23,7 +23,10 @@ OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operat
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column of a canonical table."""
+    """One column of a canonical table.
+
+    `pattern` is the form of its values as text: a whole number in digits, a day as YYYY-MM-DD.
+    """
 
     name: str
     label_zh: str

@@ -1,6 +1,7 @@
 """ODCS v3.1.0 YAML to contracts: validated by the standard's own schema, then by what this package needs of them.
 
-`strict_columns`, aliases, wide columns, row rules and the recording basis are custom properties, from a closed list.
+`strict_columns`, aliases, wide columns, row rules and the recording basis are custom properties, from a closed list; so is `form`, the
+pattern of a whole number or a day, for which the standard has none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from returnrisk.resources import data_folder
 TABLE_PROPERTIES = (
     "en", "description_zh", "strict_columns", "office", "rhythm", "delay_days", "recording_basis", "file_aliases", "restricted", "row_rules", "wide_columns",
 )  # fmt: skip
-FIELD_PROPERTIES = ("en", "description_zh", "aliases", "codes", "unit", "pseudonym", "source_pattern", "protected")
+FIELD_PROPERTIES = ("en", "description_zh", "aliases", "codes", "unit", "pseudonym", "source_pattern", "form", "protected")
+FORM_TYPES = ("int64", "date")
 
 
 @cache
@@ -77,6 +79,10 @@ def _parse_field(node: Mapping[str, Any], *, where: str) -> Field:
         raise ContractError(
             f"{where}: column {node['name']} has physicalType '{node['physicalType']}'; expected one of {FIELD_TYPES}"
         )
+    if "form" in custom and node["physicalType"] not in FORM_TYPES:
+        raise ContractError(
+            f"{where}: column {node['name']} has a form; only {' and '.join(FORM_TYPES)} columns do, a text has logicalTypeOptions.pattern"
+        )
     return Field(
         name=node["name"],
         label_zh=node["businessName"],
@@ -92,7 +98,7 @@ def _parse_field(node: Mapping[str, Any], *, where: str) -> Field:
         valid_values=_valid_values(node),
         minimum=options.get("minimum"),
         maximum=options.get("maximum"),
-        pattern=options.get("pattern"),
+        pattern=options.get("pattern", custom.get("form")),
         pseudonym=custom.get("pseudonym"),
         source_pattern=custom.get("source_pattern"),
         protected=bool(custom.get("protected", False)),

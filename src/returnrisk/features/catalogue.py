@@ -78,8 +78,10 @@ class Context:
         The account now and at earlier settlement days (`outcomes.account_path`).
     now
         The path's latest window only.
+    ledger
+        The latest window's rows of the ledger (`accounts.window_income`).
     items
-        The latest window's ledger: household_id, source, item, net_cny, gross_cny, cost_cny, estimated_cny, stated_cny, on_income.
+        Their sums: household_id, source, item, net_cny, gross_cny, cost_cny, estimated_cny, stated_cny, on_income.
     homes
         Households with a member on the day: household_id, village_code, township_code, n_members, line_heads (members times the line,
         CNY a year; NULL without an account), and for every table of `ARRIVING` `arrived_<table>`: its township delivered it at least
@@ -95,6 +97,7 @@ class Context:
     ending_on: dt.date
     path: ir.Table
     now: ir.Table
+    ledger: ir.Table
     items: ir.Table
     homes: ir.Table
     members: ir.Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.accounts import delivered_months, window_frame, window_income, window_months
+from returnrisk.accounts import delivered_months, window_frame, window_income, window_sums
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import divide, log_ratio, where
 from returnrisk.timeline import Window, add_months
@@ -128,8 +128,7 @@ def _levels(context: Context) -> ir.Table:
 
 def _items(context: Context) -> ir.Table:
     """From the items of the latest window: one row per household with any income row."""
-    by_item = context.items
-    rows = window_income(context.view, ends=[context.ending_on], window=context.spec.window)
+    by_item, rows = context.items, context.ledger
 
     def total(items: tuple[str, ...]) -> Any:
         return by_item.net_cny.sum(where=by_item.item.isin(items)).fill_null(0)
@@ -150,8 +149,8 @@ def _items(context: Context) -> ir.Table:
     )
     earners = rows.filter(rows.person_id.notnull()).group_by("household_id", "person_id").agg(own_cny=lambda t: t.net_cny.sum())
     earned = earners.group_by("household_id").agg(top_earner_cny=earners.own_cny.max(), n_earners=earners.count())
-    months = window_months(context.view, ends=[context.ending_on], window=context.spec.window)
-    periods = months.select("household_id", "period_start", "period_end", amount_cny=months.net_cny.cast("float64"))
+    periods = _by_period(rows)
+    periods = periods.mutate(amount_cny=periods.net_cny.cast("float64"))
     years = periods.period_end.year() - periods.period_start.year()
     p = periods.mutate(months=years * 12 + periods.period_end.month() - periods.period_start.month() + 1)
     # an amount for several months is spread over them evenly
@@ -176,10 +175,15 @@ def _recent(context: Context) -> ir.Table:
 
     A quarter counts where its three months were delivered and the household had members; without income it is then zero.
     """
-    now = context.ending_on
-    ends, three = [now, add_months(now, -12)], Window("trailing", 3)
-    quarter, rows = window_frame(ends, window=three), window_months(context.view, ends=ends, window=three)
-    sums = rows.group_by("household_id", "ending_on").agg(net_cny=rows.net_cny.sum(), wage_cny=rows.net_wage_cny.sum())
+    import ibis
+
+    now, three, six = context.ending_on, Window("trailing", 3), Window("trailing", 6)
+    before = add_months(now, -12)
+    quarter, rows = window_frame([now, before], window=three), _periods_up_to_now(context, three)
+    latest = rows.group_by("household_id").agg(net_cny=rows.net_cny.sum(), wage_cny=rows.wage_cny.sum())
+    past = window_sums(context.view, ends=[before], window=three)
+    past = past.select("household_id", "ending_on", "net_cny", wage_cny="net_wage_cny")
+    sums = latest.mutate(ending_on=ibis.literal(now)).select(*past.columns).union(past)
     known = _present(context, quarter, minimum=3).left_join(sums, ["household_id", "ending_on"])
     is_now = known.lag_months == 0
 
@@ -192,12 +196,27 @@ def _recent(context: Context) -> ir.Table:
         recent_wage_cny=at(known.wage_cny, is_now),
         recent_wage_before_cny=at(known.wage_cny, ~is_now),
     )
-    six = Window("trailing", 6)
-    half, rows = window_frame([now], window=six), window_income(context.view, ends=[now], window=six)
-    paid = rows.group_by("household_id").agg(n_paid=rows.period_start.nunique(where=(rows.source == "wage") & (rows.net_cny > 0)))
+    half, rows = window_frame([now], window=six), _periods_up_to_now(context, six)
+    paid = rows.group_by("household_id").agg(n_paid=rows.period_start.nunique(where=rows.n_wages > 0))
     seen = _present(context, half, minimum=6).left_join(paid, "household_id").drop("household_id_right")
     wages = seen.select("household_id", wage_months_6m=seen.n_paid.fill_null(0))
     return wages.left_join(change, "household_id").drop("household_id_right")
+
+
+def _by_period(rows: ir.Table) -> ir.Table:
+    """Rows of the ledger by household and period: net_cny, wage_cny (net), n_wages (wages above zero)."""
+    wage = rows.source == "wage"
+    return rows.group_by("household_id", "period_start", "period_end").agg(
+        net_cny=rows.net_cny.sum(), wage_cny=rows.net_cny.sum(where=wage), n_wages=rows.count(where=wage & (rows.net_cny > 0))
+    )
+
+
+def _periods_up_to_now(context: Context, window: Window) -> ir.Table:
+    """`_by_period` of a window that ends with the account's, for townships that delivered all of it."""
+    now, start = context.ending_on, window.bounds(context.ending_on)[0]
+    if start < context.spec.window.bounds(now)[0]:
+        return _by_period(window_income(context.view, ends=[now], window=window))
+    return _by_period(context.ledger).filter(lambda t: t.period_start >= start)
 
 
 def _present(context: Context, windows: ir.Table, *, minimum: int) -> ir.Table:

@@ -85,6 +85,8 @@ _CATALOGUE = (
     ("ING049", "unclear_unit", "stops", "金额单位不明确", "the unit of amounts is not clear"),
     ("ING050", "sheet_without_table", "notice", "非数据工作表（说明等），未读取", "a sheet that holds no rows of the table: not read"),
     ("ING051", "source_mapping", "notice", "按来源映射读取", "read through a source's mapping"),
+    ("ING052", "unit_not_stated", "quarantines", "此处未注明单位，而同一文件别处注明了另一单位（如万元）", "its unit is not stated, while the same file states another one (such as 万元) elsewhere"),
+    ("ING053", "hidden_rows_or_columns", "recovers", "隐藏的行或列，已照常读取", "hidden rows or a hidden column: read like the others"),
     # identity numbers and division codes
     ("ING060", "wrong_check_digit", "quarantines", "身份证号校验码不符", "the identity number's check digit is wrong"),
     ("ING062", "impossible_id_date", "quarantines", "身份证号中的出生日期不可能", "the birth date inside the identity number is impossible"),

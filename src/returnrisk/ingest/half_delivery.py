@@ -10,10 +10,11 @@ deliveries, or where a township is so small that chance decides, nothing is refu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.contracts import Check
+from returnrisk.config import HalfDeliverySpec
+from returnrisk.contracts import Check, Contract
+from returnrisk.errors import ConfigError, UnknownNameError
 from returnrisk.ingest.agreement import reason
 from returnrisk.ingest.codes import code
 
@@ -21,26 +22,27 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 
-@dataclass(frozen=True, slots=True)
-class HalfDelivery:
-    """When a delivery is only half of one (assumed values; no county plan states any).
+PERIOD_OF_A_HOUSEHOLD = ("household_id", "period_start", "period_end")
 
-    Attributes
-    ----------
-    shares
-        Table to the least share of the usual number of household-periods that counts as delivered.
-    months
-        How far back deliveries tell what is usual.
-    min_earlier
-        So many earlier deliveries are needed.
-    min_usual
-        Townships with fewer household-periods are not judged.
+
+def refuse_unknown_tables(rule: HalfDeliverySpec, contracts: Mapping[str, Contract]) -> None:
+    """Hold the tables that the rule names against the contracts.
+
+    Raises
+    ------
+    UnknownNameError
+        No such table.
+    ConfigError
+        The table does not hold rows of a household and period.
     """
-
-    shares: Mapping[str, float] = field(default_factory=lambda: {"income": 0.5})
-    months: int = 12
-    min_earlier: int = 3
-    min_usual: int = 20
+    for name in rule.shares:
+        if name not in contracts:
+            raise UnknownNameError("table in half_delivery.shares of returnrisk.toml", name, contracts)
+        if missing := sorted(set(PERIOD_OF_A_HOUSEHOLD) - set(contracts[name].columns)):
+            raise ConfigError(
+                f"half_delivery.shares of returnrisk.toml names {name}, which has no {', '.join(missing)}: only a table with a row per "
+                "household and period can be half delivered"
+            )
 
 
 def half_delivered(
@@ -48,7 +50,7 @@ def half_delivered(
     *,
     tables: Mapping[str, ir.Table],
     delays: Mapping[str, int],
-    rule: HalfDelivery,
+    rule: HalfDeliverySpec,
 ) -> list[dict[str, Any]]:
     """Reasons (ING020) of the delivery rows that do not count.
 
@@ -112,7 +114,7 @@ def _counted(deliveries: ir.Table, table: ir.Table, household: ir.Table, *, dela
     )
 
 
-def _below_usual(counted: ir.Table, *, share: float, rule: HalfDelivery) -> ir.Table:
+def _below_usual(counted: ir.Table, *, share: float, rule: HalfDeliverySpec) -> ir.Table:
     import ibis
 
     months = (

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from returnrisk.contracts import Contract
 from returnrisk.ingest.units import UNIT_WORDS
@@ -42,12 +43,14 @@ class KnownHeaders:
     """Every header a sheet of one table may carry.
 
     `exact` are headers as the contract spells them, `plain` the same without spaces, width and units; `paths` are the labels whose
-    join names a wide column: per wide column the labels of what it sets, and of its measure.
+    join names a wide column: per wide column the labels of what it sets, and of its measure. `tails` are the words that the lowest level
+    of a known column can be: any end of a header, any label of a path.
     """
 
     exact: frozenset[str]
     plain: Mapping[str, Target]
     paths: tuple[tuple[int, tuple[frozenset[str], ...], frozenset[str]], ...]
+    tails: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class FoundHeader:
         return self.n_known, sum(c.target is not None and c.target.unclear for c in self.columns)
 
 
+@lru_cache(maxsize=10_000)
 def plain_header(text: str) -> tuple[str, str | None]:
     """A header without spaces, width, numbering and brackets that hold a unit or a hint; and that unit.
 
@@ -116,7 +120,9 @@ def known_headers(contract: Contract, extra: Mapping[str, str] | None = None) ->
         )
         names = {plain_header(h)[0] for h in contract.field(w.measure).headers}
         paths.append((i, labels, frozenset(names | {n.removesuffix("金额") for n in names})))
-    return KnownHeaders(exact | frozenset(extra or ()), plain, tuple(paths))
+    ends = (name[i:] for name in plain for i in range(len(name)))
+    tails = frozenset(ends).union(*(measure.union(*labels) for _, labels, measure in paths))
+    return KnownHeaders(exact | frozenset(extra or ()), plain, tuple(paths), tails)
 
 
 def header_key(header: str) -> str:
@@ -160,8 +166,11 @@ def find_header(rows: Grid, known: KnownHeaders, *, fixed: tuple[int, int] | Non
         return _with_rows_below(rows, _header_at(rows, *fixed, known=known)) if sum(fixed) <= len(rows) else None
     best: FoundHeader | None = None
     looked_at = min(len(rows), LOOKED_AT)
+    may_end = [[None if cell is None else _may_end_a_header(cell, known) for cell in row] for row in rows[:looked_at]]
     for depth in range(1, MOST_LEVELS + 1):
         for first in range(looked_at - depth + 1):
+            if best is not None and (_most_known(may_end[first : first + depth]), 0) <= best.rank:
+                continue
             found = _header_at(rows, first, depth, known=known)
             if best is None or found.rank > best.rank:
                 best = found
@@ -171,6 +180,19 @@ def find_header(rows: Grid, known: KnownHeaders, *, fixed: tuple[int, int] | Non
         return None
     n_named = sum(bool(c.levels) for c in best.columns)
     return _with_rows_below(rows, best) if best.n_known >= 3 or 2 * best.n_known >= n_named > 0 else None
+
+
+def _may_end_a_header(cell: str, known: KnownHeaders) -> bool:
+    name = plain_header(cell)[0]
+    return not name or name in known.tails
+
+
+def _most_known(may_end: Sequence[Sequence[bool | None]]) -> int:
+    """How many columns of these rows could be known at most: those whose lowest cell may end a known header."""
+    lowest: dict[int, bool] = {}
+    for row in may_end:
+        lowest.update((j, may) for j, may in enumerate(row) if may is not None)
+    return sum(lowest.values())
 
 
 def _with_rows_below(rows: Grid, header: FoundHeader) -> FoundHeader:

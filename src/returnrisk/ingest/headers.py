@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from returnrisk.contracts import Contract
@@ -12,13 +12,15 @@ from returnrisk.errors import IngestError
 from returnrisk.ingest.codes import stop
 from returnrisk.ingest.mapping import FileMapping
 from returnrisk.ingest.sheets import RawSheet, factor_of
+from returnrisk.ingest.unclear_units import unclear_units
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderMap:
     """Column to field, to wide column, and the columns nobody asked for.
 
-    `factors` holds, for columns in another unit, what their numbers are multiplied with; `constants` the fields a mapping fills.
+    `factors` holds, for columns in another unit, what their numbers are multiplied with; `unit_unclear` the columns that state no
+    unit while another is stated elsewhere in the file; `constants` the fields a mapping fills.
     """
 
     fields: Mapping[str, str]
@@ -26,6 +28,7 @@ class HeaderMap:
     unknown: tuple[str, ...]
     factors: Mapping[str, Decimal]
     mapping: FileMapping | None = None
+    unit_unclear: frozenset[str] = frozenset()
 
     @property
     def constants(self) -> Mapping[str, str]:
@@ -54,6 +57,18 @@ def recognise_table(file_name: str, contracts: Mapping[str, Contract]) -> Contra
         found = f"several tables ({', '.join(sorted(best))})" if best else "no table"
         raise IngestError(stop("ING005", file_name, f"the name fits {found}; name the file after its table, one of {known}"))
     return contracts[best.pop()]
+
+
+def map_file(sheets: Sequence[RawSheet], contract: Contract, mapping: FileMapping | None = None) -> list[HeaderMap]:
+    """Check the columns of all sheets of one file, each by itself (`map_headers`) and their units against each other.
+
+    Raises
+    ------
+    IngestError
+        See `map_headers`.
+    """
+    unclear = unclear_units(sheets, contract, mapping)
+    return [replace(map_headers(s, contract, mapping), unit_unclear=u) for s, u in zip(sheets, unclear, strict=True)]
 
 
 def map_headers(sheet: RawSheet, contract: Contract, mapping: FileMapping | None = None) -> HeaderMap:

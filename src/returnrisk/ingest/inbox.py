@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from returnrisk.config import HalfDeliverySpec
 from returnrisk.contracts import Contract, load_contracts, load_order
 from returnrisk.errors import IngestError, StoreError, UnknownNameError
 from returnrisk.ingest.accounting import (
@@ -29,8 +30,8 @@ from returnrisk.ingest.codes import stop
 from returnrisk.ingest.corrections import closing_workbooks, correct, correction_frame, is_correction_workbook
 from returnrisk.ingest.county import home_county
 from returnrisk.ingest.divisions import Divisions, load_divisions, with_current_codes
-from returnrisk.ingest.half_delivery import HalfDelivery, half_delivered
-from returnrisk.ingest.headers import map_headers, recognise_table
+from returnrisk.ingest.half_delivery import half_delivered, refuse_unknown_tables
+from returnrisk.ingest.headers import map_file, recognise_table
 from returnrisk.ingest.mapping import FileMapping, load_mappings, mapping_of
 from returnrisk.ingest.quarantine_workbook import QuarantinedSheet, quarantined_sheet, workbooks_stand, write_quarantine_workbooks
 from returnrisk.ingest.readers import read_file
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 ACCOUNTS = ("files", "quarantine", "duplicates", "notices", "corrections")
 QUARANTINE, DIVISIONS = "quarantine", "divisions.csv"
-INGEST_VERSION = 4
+INGEST_VERSION = 5
 """Raise it whenever the same files would be read otherwise: the store is then made anew."""
 REQUIRED_TABLES = ("village", "household", "household_roster", "member", "income", "delivery", "line")
 
@@ -71,7 +72,7 @@ def ingest_inbox(
     delays: Mapping[str, int] | None = None,
     contracts: Mapping[str, Contract] | None = None,
     mappings: Sequence[FileMapping] | None = None,
-    half_delivery: HalfDelivery | None = None,
+    half_delivery: HalfDeliverySpec | None = None,
     progress: Progress | None = None,
 ) -> IngestResult:
     """Read all files of `inbox` and replace the store.
@@ -90,7 +91,7 @@ def ingest_inbox(
     mappings
         How files of foreign layout are read (default: the shipped ones).
     half_delivery
-        When a delivery holds too little to count (default: `HalfDelivery()`).
+        When a delivery holds too little to count (default: `HalfDeliverySpec()`).
     progress
         Called with (stage, done, total).
 
@@ -106,7 +107,8 @@ def ingest_inbox(
             raise UnknownNameError("table in delay_days", name, known)
     report = progress or (lambda *_: None)
     reading = load_mappings(contracts=known) if mappings is None else tuple(mappings)
-    rule = half_delivery or HalfDelivery()
+    rule = half_delivery or HalfDeliverySpec()
+    refuse_unknown_tables(rule, known)
     divisions = load_divisions(store.parent / DIVISIONS)
     settings = (sorted((delays or {}).items()), sorted(known.items()), reading, rule, divisions)
     inputs = _inputs_fingerprint(inbox, key=key, settings=settings)
@@ -154,7 +156,7 @@ def _check_all(
     *,
     key: bytes | None,
     delays: Mapping[str, int],
-    rule: HalfDelivery,
+    rule: HalfDeliverySpec,
     divisions: Divisions,
     progress: Progress,
 ) -> tuple[dict[str, Any], list[TableAccount], list[QuarantinedSheet]]:
@@ -264,7 +266,8 @@ def _read_one(
     contract = contracts[mapping.table] if mapping else recognise_table(path.name, contracts)
     digest = sha256_of(path)
     name = path.relative_to(inbox).as_posix()
+    sheets = read_file(path, expected=expected_of(contract, mapping))
     return [
-        (contract.name, ReadSheet(replace(sheet, file=name), map_headers(sheet, contract, mapping), digest))
-        for sheet in read_file(path, expected=expected_of(contract, mapping))
+        (contract.name, ReadSheet(replace(sheet, file=name), headers, digest))
+        for sheet, headers in zip(sheets, map_file(sheets, contract, mapping), strict=True)
     ]

@@ -10,9 +10,11 @@ import enum
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from returnrisk.ingest.header_rows import FoundColumn, plain_header
+from returnrisk.ingest.units import stated_units
 
 LOOKED_AT_COLUMNS = 3
 TAIL = 20
@@ -35,6 +37,28 @@ class Verdict(enum.Enum):
     TOTAL = "total"
     NOTE = "note"
     HEADER = "header"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTold:
+    """What a row that is no data says of units: the header repeated with another unit (or none) behind a column, or a note (no column)."""
+
+    column: str
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A sheet without the rows that are no data.
+
+    `counts` how many of each kind were set aside (malformed records included), `malformed` the numbers of malformed records that are
+    data after all, `units` what the rows set aside say of units.
+    """
+
+    table: Any
+    counts: Mapping[Verdict, int]
+    malformed: tuple[int, ...]
+    units: tuple[UnitTold, ...]
 
 
 def judge(cells: Sequence[str | None], *, headers: Sequence[frozenset[str]], has_identifier: bool) -> Verdict:
@@ -71,15 +95,8 @@ def judge(cells: Sequence[str | None], *, headers: Sequence[frozenset[str]], has
 
 def judge_rows(
     table: Any, columns: Sequence[FoundColumn], *, patterns: Mapping[str, str], malformed: Mapping[int, Sequence[str]]
-) -> tuple[Any, Counter[Verdict], tuple[int, ...]]:
-    """Set aside the rows of `table` that are no data.
-
-    Returns
-    -------
-    tuple
-        The table without them, how many there were of each kind (those of `malformed` included), and the numbers of the malformed
-        rows that are data after all.
-    """
+) -> Judged:
+    """Set aside the rows of `table`, and the records of `malformed`, that are no data."""
     import pyarrow as pa
 
     headers = [frozenset(plain_header(level)[0] for level in c.levels) for c in columns]
@@ -87,6 +104,7 @@ def judge_rows(
     forms = {i: re.compile(patterns[columns[i].target.field]) for i in identifiers}  # type: ignore[union-attr]
     counts: Counter[Verdict] = Counter()
     drop: list[int] = []
+    told: dict[UnitTold, None] = {}
     last_note = -1
     for row in _suspects(table, columns, headers, forms):
         cells = [table.column(i)[row].as_py() for i in range(len(columns))]
@@ -97,19 +115,34 @@ def judge_rows(
         if verdict is not Verdict.DATA:
             drop.append(row)
             counts[verdict] += 1
+            told.update(dict.fromkeys(_units_told(verdict, cells, columns)))
         last_note = row if verdict is Verdict.NOTE else last_note
     still = []
     for number, record in sorted(malformed.items()):
-        verdict = judge([c.strip() or None for c in record], headers=headers, has_identifier=False)
+        record_cells = [c.strip() or None for c in record]
+        verdict = judge(record_cells, headers=headers, has_identifier=False)
         if verdict is Verdict.DATA:
             still.append(number)
         else:
             counts[verdict] += 1
+            told.update(dict.fromkeys(_units_told(verdict, record_cells, columns)))
     if drop:
         keep = pa.array([True] * table.num_rows).to_numpy(zero_copy_only=False).copy()
         keep[drop] = False
         table = table.filter(pa.array(keep))
-    return table, counts, tuple(still)
+    return Judged(table, counts, tuple(still), tuple(told))
+
+
+def _units_told(verdict: Verdict, cells: Sequence[str | None], columns: Sequence[FoundColumn]) -> list[UnitTold]:
+    if verdict is Verdict.NOTE:
+        return [UnitTold("", unit) for cell in cells if cell for unit in sorted(stated_units(cell))]
+    told = []
+    for cell, column in zip(cells, columns, strict=False) if verdict is Verdict.HEADER else ():
+        name, unit = plain_header(cell) if cell else ("", None)
+        own = [stated for level, stated in map(plain_header, column.levels) if level == name]
+        if own and unit not in own:
+            told.append(UnitTold(column.name, unit))
+    return told
 
 
 def _suspects(

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from returnrisk.contracts import Contract
+from returnrisk.contracts import Contract, Field
 from returnrisk.errors import IngestError
 from returnrisk.ingest.codes import stop
 from returnrisk.ingest.header_rows import LOOKED_AT, FoundColumn, FoundHeader, KnownHeaders, known_headers
 from returnrisk.ingest.mapping import FileMapping
-from returnrisk.ingest.non_data import Verdict, judge_rows
+from returnrisk.ingest.non_data import UnitTold, Verdict, judge_rows
 from returnrisk.ingest.units import factors, stated_units
 
 TRIMMED = " \t\r\n\u3000\u00a0\ufeff"
@@ -34,7 +34,8 @@ class RawSheet:
     `table` has one string column per column name and `row_number`, the record's number in the file counting from 1.
     `malformed_rows` are records with another number of cells than the header, or with lines joined by a stray quotation mark; they
     are not in `table`. `set_aside` counts by code the rows that are no data; `n_header` the rows of the header itself.
-    `typed` and `epoch` are those of `spelling.Reading`; `unit` is the unit stated for the whole sheet.
+    `typed` and `epoch` are those of `spelling.Reading`; `unit` is the unit stated for the whole sheet above its header, `units_below`
+    what rows below the header say of units.
     """
 
     file: str
@@ -48,6 +49,7 @@ class RawSheet:
     typed: bool = False
     epoch: int | None = None
     unit: str | None = None
+    units_below: tuple[UnitTold, ...] = ()
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -151,9 +153,8 @@ def assembled(
     n_blank = table.num_rows
     table = table.filter(filled)
     n_blank -= table.num_rows
-    table, verdicts, still_malformed = judge_rows(
-        table, kept, patterns=origin.expected.identifier_patterns(), malformed=malformed or {}
-    )
+    judged = judge_rows(table, kept, patterns=origin.expected.identifier_patterns(), malformed=malformed or {})
+    verdicts = judged.counts
     top = [[c for c in row if c] for row in origin.above]
     aside = {
         "ING022": n_blank + verdicts[Verdict.BLANK] + sum(not row for row in top),
@@ -167,15 +168,16 @@ def assembled(
     return RawSheet(
         file=origin.file,
         sheet=origin.sheet,
-        table=table,
+        table=judged.table,
         columns=tuple(kept),
-        malformed_rows=still_malformed,
+        malformed_rows=judged.malformed,
         set_aside=aside,
         n_header=header.depth,
         notices=tuple(said),
         typed=origin.typed,
         epoch=origin.epoch,
         unit=_unit_of_sheet([cell for row in top for cell in row], where=where),
+        units_below=judged.units,
     )
 
 
@@ -210,6 +212,14 @@ def _unit_of_sheet(notes: Sequence[str], *, where: str) -> str | None:
     return money[0] if money else None
 
 
+def field_of(column: FoundColumn, contract: Contract) -> Field | None:
+    """The field whose values a column holds (a wide column: its measure's); None for a column nobody asked for."""
+    target = column.target
+    if target is None or target.unclear:
+        return None
+    return contract.field(contract.wide_columns[target.wide].measure if target.wide >= 0 else target.field)
+
+
 def factor_of(column: FoundColumn, contract: Contract, *, sheet_unit: str | None, mapping: FileMapping | None, where: str) -> Any:
     """What the numbers of a column are to be multiplied with (Decimal), from mapping, header or the sheet's stated unit.
 
@@ -220,10 +230,9 @@ def factor_of(column: FoundColumn, contract: Contract, *, sheet_unit: str | None
     """
     from decimal import Decimal
 
-    target = column.target
-    if target is None or target.unclear:
+    f = field_of(column, contract)
+    if f is None:
         return Decimal(1)
-    f = contract.field(contract.wide_columns[target.wide].measure if target.wide >= 0 else target.field)
     known = factors(f)
     unit = (mapping.unit_of(column.name, f.name) if mapping else None) or column.unit
     if unit is None:

@@ -72,13 +72,15 @@ class Reading:
     """What is known of a column beyond its text.
 
     `factor` turns its numbers into the field's unit; `typed` says that a spreadsheet kept its texts as texts (so 2023.1 was typed);
-    `epoch` is the year that date serials count from, None where nothing tells it; `labels` are a source's own labels for codes.
+    `epoch` is the year that date serials count from, None where nothing tells it; `labels` are a source's own labels for codes;
+    `unit_unclear` says that the unit of its numbers is nobody's to know, unless a cell names its own.
     """
 
     factor: Decimal = Decimal(1)
     typed: bool = False
     epoch: int | None = None
     labels: Mapping[str, str] = default(default_factory=dict)
+    unit_unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,8 @@ def spell_number(text: str, f: Field, reading: Reading) -> Spelt:
     ):
         return Spelt(text)
     value = Decimal(found["digits"].replace(",", ""))
+    if reading.unit_unclear and value and not found["unit"]:  # nought is nought in every unit
+        return Spelt(mark("ING052"))
     factor = units[found["unit"]] if found["unit"] else reading.factor
     negative = bool(found["open"]) or "-" in (found["sign"], found["minus"])
     value = (-value if negative else value) * factor
@@ -306,7 +310,7 @@ def _odd(column: Any, f: Field, reading: Reading) -> Any:
     if f.type == "date":
         return pc.invert(pc.match_substring_regex(column, PLAIN_DATE))
     if f.type in PLAIN_NUMBERS:
-        if reading.factor != 1:
+        if reading.factor != 1 or reading.unit_unclear:
             return pc.is_valid(column)
         return pc.invert(pc.match_substring_regex(column, PLAIN_NUMBERS[f.type]))
     signs = pa.array(sorted({s for p in PLACEHOLDERS for s in (p, p.upper(), p.title())}))

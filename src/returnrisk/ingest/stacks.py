@@ -101,7 +101,8 @@ def _columns(
             columns[RAW + name], found, positions = made.presence, made.marks, made.positions
         else:
             labels = headers.mapping.values.get(name, {}) if headers.mapping else {}
-            reading = Reading(headers.factors.get(header, Decimal(1)), sheet.typed, sheet.epoch, labels)
+            is_unclear = header in headers.unit_unclear
+            reading = Reading(headers.factors.get(header, Decimal(1)), sheet.typed, sheet.epoch, labels, is_unclear)
             done = respell(sheet.table[header], field, reading, refuse=refusal(field))
             columns[RAW + name], found, positions = done.column, done.marks, done.positions
         if found:

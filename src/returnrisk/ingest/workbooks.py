@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import html
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from returnrisk.ingest.codes import stop
 from returnrisk.ingest.header_rows import LOOKED_AT, FoundHeader, find_header
 from returnrisk.ingest.old_workbooks import read_old_workbook
 from returnrisk.ingest.sheets import Expected, Notice, Origin, RawSheet, assembled, no_header
-from returnrisk.ingest.spelling import mark, serial_date
+from returnrisk.ingest.spelling import ROWS_SHOWN, mark, serial_date
 
 Rows = list[list[Any]]
 Merged = Sequence[tuple[tuple[int, int], tuple[int, int]]]
@@ -24,16 +24,54 @@ FEW_CELLS = 2
 """A sheet none of whose rows has more filled cells than this explains something: it is no table."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Rows and columns of a sheet that are not shown, counted from 0."""
+
+    rows: frozenset[int] = frozenset()
+    columns: frozenset[int] = frozenset()
+
+
 def read_workbook(path: Path, expected: Expected) -> list[RawSheet]:
     """All visible sheets of a workbook that hold the table.
 
     A hidden sheet is never read: offices hide what they no longer stand by. It is named in a notice with the number of its rows.
+    Hidden rows and columns of a visible sheet are read, and counted in a notice.
 
     Raises
     ------
     IngestError
         Damaged or empty, or a visible sheet holds rows but no header that is known.
     """
+    pages, hidden = _pages(path, expected)
+    left_out = [Notice("ING026", name, n) for name in hidden if (n := _n_filled(pages[name].rows))]
+    found: list[RawSheet] = []
+    for name, page in pages.items():
+        if name in hidden or not _n_filled(page.rows):
+            continue
+        is_meant = expected.mapping is None or expected.mapping.takes_sheet(name)
+        sheet = _read_sheet(page, file=path.name, sheet=name, expected=expected) if is_meant else None
+        if sheet is None:
+            left_out.append(Notice("ING050", name, _n_filled(page.rows)))
+        else:
+            found.append(sheet)
+    if not found:
+        raise IngestError(stop("ING001", path.name, "it holds no visible sheet with content"))
+    return [_with_notices(found[0], left_out), *found[1:]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A sheet as it lies in the workbook, and the year that its date serials count from."""
+
+    rows: Rows
+    merged: Merged
+    hidden: Hidden
+    epoch: int | None
+
+
+def _pages(path: Path, expected: Expected) -> tuple[dict[str, _Page], list[str]]:
+    """Every sheet by its name, and the names of those that are hidden."""
     from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
     try:
@@ -46,30 +84,20 @@ def read_workbook(path: Path, expected: Expected) -> list[RawSheet]:
         detail = f"it cannot be read as {path.suffix.lower()[1:]} ({type(error).__name__}): open it and save it again"
         raise IngestError(stop("ING004", path.name, detail)) from error
     epoch = None
+    unseen: dict[str, Hidden] = {}
     if path.suffix.lower() != ".xls":
         epoch = _epoch(path)
-        _restore_error_cells(path, contents)
+        for name, text in _sheet_texts(path):
+            if name in contents:
+                _restore_error_cells(contents[name], text)
+                unseen[name] = _hidden_in(text)
     elif old := read_old_workbook(path):
         epoch = old.epoch
         for rows, errors in zip(contents.values(), old.errors, strict=False):
             _put_back(rows, errors)
     epoch = epoch or (expected.mapping.date_epoch if expected.mapping else None)
-    left_out = [Notice("ING026", name, _n_filled(contents[name])) for name in hidden if _n_filled(contents[name])]
-    found: list[RawSheet] = []
-    for name, rows in contents.items():
-        if name in hidden or not _n_filled(rows):
-            continue
-        if expected.mapping and not expected.mapping.takes_sheet(name):
-            left_out.append(Notice("ING050", name, _n_filled(rows)))
-            continue
-        sheet = _read_sheet(rows, merged[name], file=path.name, sheet=name, expected=expected, epoch=epoch)
-        if sheet is None:
-            left_out.append(Notice("ING050", name, _n_filled(rows)))
-        else:
-            found.append(sheet)
-    if not found:
-        raise IngestError(stop("ING001", path.name, "it holds no visible sheet with content"))
-    return [_with_notices(found[0], left_out), *found[1:]]
+    pages = {name: _Page(rows, merged[name], unseen.get(name, Hidden()), epoch) for name, rows in contents.items()}
+    return pages, hidden
 
 
 def _with_notices(sheet: RawSheet, more: list[Notice]) -> RawSheet:
@@ -80,10 +108,11 @@ def _n_filled(rows: Rows) -> int:
     return sum(any(cell not in ("", None) for cell in row) for row in rows)
 
 
-def _read_sheet(rows: Rows, merged: Merged, *, file: str, sheet: str, expected: Expected, epoch: int | None) -> RawSheet | None:
+def _read_sheet(page: _Page, *, file: str, sheet: str, expected: Expected) -> RawSheet | None:
     """One sheet; None when it only explains."""
     import pyarrow as pa
 
+    rows, merged, epoch = page.rows, page.merged, page.epoch
     top = [[_header_text(cell) for cell in row] for row in rows[:LOOKED_AT]]
     for (row, column), (last_row, last_column) in merged:
         for i in range(row, min(last_row + 1, len(top))):
@@ -106,7 +135,7 @@ def _read_sheet(rows: Rows, merged: Merged, *, file: str, sheet: str, expected: 
         serials += [Notice("ING039", header.columns[j].name, n)] if n else []
     numbers = range(end + 1, end + 1 + len(body))
     origin = Origin(file, sheet, header, expected, above=above, typed=True, epoch=epoch)
-    return assembled(columns, numbers, origin=origin, notices=[*notices, *serials])
+    return assembled(columns, numbers, origin=origin, notices=[*notices, *serials, *_read_all_the_same(page.hidden, body, header)])
 
 
 def _filled_down(rows: Rows, merged: Merged, *, end: int, header: FoundHeader, kinds: Sequence[str]) -> tuple[Rows, list[Notice]]:
@@ -181,31 +210,58 @@ def _epoch(path: Path) -> int:
     return 1904 if re.search(r'<(?:\w+:)?workbookPr\b[^>]*\bdate1904="(1|true|on)"', book) else 1900
 
 
-def _restore_error_cells(path: Path, contents: dict[str, Rows]) -> None:
-    """Put `#DIV/0!` and the like back, which the reader gives as empty: a failed formula is not a blank cell.
-
-    Nor is one that no program has computed yet.
-    """
+def _sheet_texts(path: Path) -> Iterator[tuple[str, str]]:
+    """Name and XML of each sheet, one after the other, where the package is laid out as office programs do."""
     import re
     import zipfile
 
     with zipfile.ZipFile(path) as package:
         parts = set(package.namelist())
         if not {"xl/workbook.xml", "xl/_rels/workbook.xml.rels"} <= parts:
-            return  # laid out otherwise than office programs do; the reader made sense of it, we have nothing to add
+            return  # laid out otherwise; the reader made sense of it, we have nothing to add
         book = package.read("xl/workbook.xml").decode()
         links = package.read("xl/_rels/workbook.xml.rels").decode()
         for tag in re.findall(r"<sheet [^>]*>", book):
             name, link = (re.search(pattern, tag) for pattern in (r'\bname="([^"]*)"', r'r:id="([^"]*)"'))
             target = link and re.search(rf'<Relationship [^>]*Id="{re.escape(link[1])}"[^>]*>', links)
             part = target and re.search(r'Target="/?(?:xl/)?([^"]*)"', target[0])
-            rows = contents.get(html.unescape(name[1])) if name else None
-            if not part or rows is None or f"xl/{part[1]}" not in parts:
-                continue
-            sheet = package.read(f"xl/{part[1]}").decode()
-            errors = re.findall(r'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>.*?<v>([^<]*)</v>', sheet)
-            errors += [(column, row, NOT_COMPUTED) for column, row in re.findall(_FORMULA_WITHOUT_VALUE, sheet)]
-            _put_back(rows, {(int(row) - 1, _column_number(column)): error for column, row, error in errors})
+            if name and part and f"xl/{part[1]}" in parts:
+                yield html.unescape(name[1]), package.read(f"xl/{part[1]}").decode()
+
+
+def _restore_error_cells(rows: Rows, sheet: str) -> None:
+    """Put `#DIV/0!` and the like back, which the reader gives as empty: a failed formula is not a blank cell.
+
+    Nor is one that no program has computed yet.
+    """
+    import re
+
+    errors = re.findall(r'<c r="([A-Z]+)(\d+)"[^>]*\bt="e"[^>]*>.*?<v>([^<]*)</v>', sheet)
+    errors += [(column, row, NOT_COMPUTED) for column, row in re.findall(_FORMULA_WITHOUT_VALUE, sheet)]
+    _put_back(rows, {(int(row) - 1, _column_number(column)): error for column, row, error in errors})
+
+
+def _hidden_in(sheet: str) -> Hidden:
+    import re
+
+    if ' hidden="' not in sheet:
+        return Hidden()
+    is_hidden = re.compile(r'\shidden="(?:1|true|on)"')
+    rows = [re.search(r'\sr="(\d+)"', tag) for tag in re.findall(r"<row\s[^>]*>", sheet) if is_hidden.search(tag)]
+    columns: set[int] = set()
+    for tag in re.findall(r"<col\s[^>]*>", sheet):
+        first, last = (re.search(rf'\s{end}="(\d+)"', tag) for end in ("min", "max"))
+        if is_hidden.search(tag) and first and last:
+            columns.update(range(int(first[1]) - 1, int(last[1])))
+    return Hidden(frozenset(int(r[1]) - 1 for r in rows if r), frozenset(columns))
+
+
+def _read_all_the_same(hidden: Hidden, body: Rows, header: FoundHeader) -> list[Notice]:
+    """Hidden rows with content and hidden columns of the table: a filter or a narrow screen hides them, they are data like the others."""
+    end = header.first + header.depth
+    rows = [end + i + 1 for i, row in enumerate(body) if end + i in hidden.rows and any(cell not in ("", None) for cell in row)]
+    said = [Notice("ING053", "", len(rows), tuple(rows[:ROWS_SHOWN]))] if rows else []
+    return said + [Notice("ING053", c.name, 1) for c in header.columns if c.position in hidden.columns and c.target]
 
 
 def _column_number(letters: str) -> int:

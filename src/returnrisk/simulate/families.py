@@ -75,7 +75,7 @@ def _found(month: Month, sons: Ints, wives: Ints, small: Ints) -> None:
     households.append(young)
     for who, relation in ((sons, HEAD), (wives, SPOUSE), (small, CHILD)):
         persons.relation[who] = relation
-    persons.joined_day[leaving] = np.sort(month.event_days(len(parents)))[new]
+    persons.joined_day[leaving] = month.first_day  # the whole month's income is theirs
     persons.household[leaving] = n + new
     stay = month.members()
     stay[parents] -= size

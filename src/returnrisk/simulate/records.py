@@ -135,9 +135,12 @@ class Photograph:
         )
 
     def changed_households(self, month: Month, after: Photograph) -> Rows:
-        """Households that are new, moved, or whose house or water changed."""
+        """Households that are new, moved, or whose house or water changed; a new one's card is opened before anything else is filed."""
         who = np.flatnonzero(_changed(self.households, after.households) & month.alive())
-        return _file(month, who, after.households, month.state.households.recorded)
+        filed = _file(month, who, after.households, month.state.households.recorded)
+        new = who >= len(self.households)
+        filed.recorded[new] = month.state.households.recorded[who[new]] = month.first_day
+        return filed
 
     def changed_heads(self, month: Month, after: Photograph) -> Rows:
         """Households with a new head or address; value columns: head, village."""

@@ -143,7 +143,7 @@ def _write_workbook(sheet: Sheet, path: Path) -> None:
         for name, own in pages.items():
             _write_headings(sheet, own, first=len(layout.above) if name == sheet.sheet_name else 0)
         lines = sheet.lines()
-        places = [(pages[name], number - 1) for name, number in map(sheet.place, range(len(lines)))]
+        places = [(pages[name], number - 1) for name, number in sheet.places(lines)]
         for j, header in enumerate(layout.columns):
             for (own, i), cell in zip(places, _cells(sheet, header, lines), strict=True):
                 _write_cell(own, (i, j), cell, day=day)

@@ -17,13 +17,14 @@ import numpy as np
 
 from returnrisk.contracts import Contract, load_contracts, load_order
 from returnrisk.errors import ConfigError
+from returnrisk.simulate.attitudes import attitude_columns
 from returnrisk.simulate.county import SimulatedCounty
 from returnrisk.simulate.export import inbox_files
 from returnrisk.simulate.messy.cells import CELL_DIRT, CellDirt
 from returnrisk.simulate.messy.files import write_sheet
 from returnrisk.simulate.messy.half import plant_half_deliveries
 from returnrisk.simulate.messy.key import Parents, PlantedKey, key_of, parents_of
-from returnrisk.simulate.messy.layouts import LAYOUT_DIRT
+from returnrisk.simulate.messy.layouts import LAYOUT_DIRT, add_attitudes
 from returnrisk.simulate.messy.rates import DirtRates, default_rates
 from returnrisk.simulate.messy.rows import FILE_ROW_DIRT, NO_QUARANTINE, ROW_DIRT, RowDirt, other_county_file
 from returnrisk.simulate.messy.sheet import Planned, Sheet, clean_sheet
@@ -82,6 +83,9 @@ def soiled_sheets(county: SimulatedCounty, *, rates: DirtRates) -> list[Sheet]:
     """The county's files with all dirt planted, not yet written."""
     contracts = load_contracts()
     sheets = [clean_sheet(f.name, f.frame, _table_of(f.name, contracts)) for f in inbox_files(without_own_faults(county))]
+    rng = _rng(county.seed, "attitude_columns")
+    if rng.random() < rates.of["attitude_columns"]:
+        add_attitudes(next(s for s in sheets if s.table == "household"), attitude_columns(county))
     _plant_layouts(sheets, rates, seed=county.seed)
     by_table: dict[str, list[Sheet]] = {}
     for sheet in sheets:

@@ -48,10 +48,11 @@ def key_of(sheets: list[Sheet]) -> PlantedKey:
     for sheet in sheets:
         lines = sheet.lines()
         number = {int(line): i for i, line in enumerate(lines)} if sheet.planned else {}
+        places = sheet.places(lines) if sheet.planned else []
         for p in sheet.planned:
             line = -1 - p.extra if p.extra >= 0 else p.row
             is_row = (p.extra >= 0 or p.row >= 0) and line in number
-            page, at = sheet.place(number[line]) if is_row else (sheet.sheet_name, 0)
+            page, at = places[number[line]] if is_row else (sheet.sheet_name, 0)
             items.append((p.kind, p.code, p.outcome, sheet.table, sheet.name, page, at, p.row if p.in_clean_store else -1, p.field))
             if p.outcome == "added":
                 added.append({"table_name": sheet.table, **_identity_of_extra(sheet, p.extra)})

@@ -6,16 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from returnrisk.simulate.messy.rows import NO_QUARANTINE
+from returnrisk.simulate.messy.scaled import scaled_column, scaled_sheet, unit_on_first_sheet
 from returnrisk.simulate.messy.sheet import Cell, Column, Planned, Sheet, pick
 
 SMALL = 6000
 """Rows up to which a file may become a workbook or have a column rewritten: an office's form, not a ledger of years."""
-FEW_ROWS = 4
-EXTRA_HEADERS = ("备注", "思想状况", "是否等靠要", "序号", "有无违法记录", "内生动力评价")
-REFUSED = {"思想状况": "一般", "是否等靠要": "否", "有无违法记录": "无", "内生动力评价": "较强"}
-UNIT_10000 = 10_000
+EXTRA_HEADERS = ("备注", "序号", "有无违法记录")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +60,9 @@ def other_delimiter(rng: np.random.Generator, sheet: Sheet) -> bool:
 def rows_above_header(rng: np.random.Generator, sheet: Sheet) -> bool:
     """A title, who reports, and an empty line."""
     rows = [[f"模拟县{sheet.contract.label_zh}统计表"], ["填报单位：模拟县乡村振兴局"], ["填报日期：2024年6月1日"], [""]]
-    _put_above(sheet, rows[: 1 + int(rng.integers(len(rows)))])
+    sheet.put_above(rows[: 1 + int(rng.integers(len(rows)))])
     sheet.plan(Planned("rows_above_header", "ING029", "recovered"))
     return True
-
-
-def _put_above(sheet: Sheet, rows: list[list[str]]) -> None:
-    """Rows above the header; each is counted as one that is no data."""
-    sheet.layout.above += rows
-    for row in rows:
-        if row[0]:
-            sheet.plan(Planned("line_above_header", "ING024", "set_aside"))
-        else:
-            sheet.plan(Planned("blank_row", "ING022", "set_aside"))
 
 
 def header_levels(_: np.random.Generator, sheet: Sheet) -> bool:
@@ -194,13 +183,13 @@ def other_alias(rng: np.random.Generator, sheet: Sheet) -> bool:
 
 
 def extra_column(rng: np.random.Generator, sheet: Sheet) -> bool:
-    """A column nobody asked for, among them what the contracts refuse to take: attitudes and legal records."""
+    """A column nobody asked for, among them one that the contracts refuse to take: legal records."""
     header = str(pick(rng, EXTRA_HEADERS))
     n = len(sheet.frame)
     values: list[Cell] = (
         [str(i + 1) for i in range(n)]
         if header == "序号"
-        else [REFUSED.get(header, "已核对" if i % 7 == 0 else None) for i in range(n)]
+        else [("已核对" if header == "备注" else "无") if i % 7 == 0 else None for i in range(n)]
     )
     sheet.layout.extra_columns[header] = values
     sheet.layout.columns.insert(0 if header == "序号" else len(sheet.layout.columns), header)
@@ -211,6 +200,18 @@ def extra_column(rng: np.random.Generator, sheet: Sheet) -> bool:
             sheet.layout.titles[key] = title
     sheet.plan(Planned("extra_column", "ING044", "dropped", field=header))
     return True
+
+
+def add_attitudes(sheet: Sheet, attitudes: pd.DataFrame) -> None:
+    """What a careless office writes beside its households (`attitude_columns`), and the contracts refuse to take."""
+    number = sheet.column_of("household_id")
+    known = attitudes.set_index("household_id")
+    if number is None:
+        return
+    for header in known.columns:
+        sheet.layout.extra_columns[header] = sheet.frame[number.header].map(known[header]).tolist()
+        sheet.layout.columns.append(header)
+        sheet.plan(Planned("attitude_columns", "ING044", "dropped", field=header))
 
 
 def missing_column(rng: np.random.Generator, sheet: Sheet) -> bool:
@@ -263,8 +264,7 @@ def other_file_name(rng: np.random.Generator, sheet: Sheet) -> bool:
 
 def second_sheet(_: np.random.Generator, sheet: Sheet) -> bool:
     """The second half of the rows on a sheet of its own."""
-    has_unit = any("单位：万元" in row for row in sheet.layout.above)  # said once, it would hold for the first sheet alone
-    if len(sheet.frame) < FEW_ROWS or sheet.layout.merged or sheet.layout.parents or has_unit:
+    if not sheet.can_be_parted:
         return False
     sheet.layout.second_sheet_at = len(sheet.frame) // 2
     sheet.plan(Planned("second_sheet", "", "recovered"))
@@ -274,41 +274,7 @@ def second_sheet(_: np.random.Generator, sheet: Sheet) -> bool:
 def hidden_rows(rng: np.random.Generator, sheet: Sheet) -> bool:
     """Rows that a filter hides: as good as the others."""
     sheet.layout.hidden_rows = sorted(rng.permutation(len(sheet.frame))[: max(1, len(sheet.frame) // 10)].tolist())
-    sheet.plan(Planned("hidden_rows", "", "recovered"))
-    return True
-
-
-def _money(sheet: Sheet) -> list[Column]:
-    return [c for c in sheet.columns if c.shape == "money" and c.header not in sheet.locked]
-
-
-def scaled_column(rng: np.random.Generator, sheet: Sheet) -> bool:
-    """A column of amounts in 万元, as its header says."""
-    money = [
-        c
-        for c in _money(sheet)
-        if c.field.unit == "CNY" and c.header not in sheet.layout.titles and sheet.frame[c.header].notna().any()
-    ]
-    if not money:
-        return False
-    column = pick(rng, money)
-    sheet.layout.factors[column.header] = UNIT_10000
-    sheet.layout.titles[column.header] = f"{column.header}（万元）"
-    sheet.locked.add(column.header)
-    sheet.plan(Planned("scaled_column", "ING034", "recovered", field=column.header))
-    return True
-
-
-def scaled_sheet(_: np.random.Generator, sheet: Sheet) -> bool:
-    """All amounts in 万元, as a line above the header says."""
-    money = _money(sheet)
-    if not money or any(c.header in sheet.layout.titles for c in money):
-        return False
-    _put_above(sheet, [["单位：万元"]])
-    for column in money:
-        sheet.layout.factors[column.header] = UNIT_10000
-        sheet.locked.add(column.header)
-    sheet.plan(Planned("scaled_sheet", "ING034", "recovered"))
+    sheet.plan(Planned("hidden_rows", "ING053", "recovered"))
     return True
 
 
@@ -353,11 +319,14 @@ LAYOUT_DIRT = (
     LayoutDirt("utf8_without_mark", "encoding", _csv, no_mark),
     LayoutDirt("other_delimiter", "delimiter", _csv, other_delimiter),
     LayoutDirt("epoch_1904", "epoch", _book, date_1904),
+    LayoutDirt("unit_on_first_sheet", "merged", lambda s: _book(s) and _small(s) and s.table != "income", unit_on_first_sheet),
     LayoutDirt("missing_column", "missing", lambda s: _small(s) and s.table not in ("household", "member"), missing_column),
     LayoutDirt("extra_column", "extra", _small, extra_column),
     LayoutDirt("empty_columns", "extra", _small, empty_columns),
     LayoutDirt("header_levels", "header", lambda s: _small(s) and any(c.wide for c in s.columns), header_levels),
-    LayoutDirt("grouped_header", "header", lambda s: _small(s) and len(s.columns) > 3, grouped_header),
+    LayoutDirt(
+        "grouped_header", "header", lambda s: _small(s) and len(s.columns) > 3 and not s.layout.second_sheet_at, grouped_header
+    ),
     LayoutDirt("scaled_column", "unit", _small, scaled_column),
     LayoutDirt("scaled_sheet", "unit", _small, scaled_sheet),
     LayoutDirt("renamed_column", "titles", _small, renamed_column),

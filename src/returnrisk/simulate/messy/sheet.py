@@ -29,6 +29,7 @@ Shape = Literal["money", "measure", "count", "date", "code", "boolean", "identif
 
 
 SECOND_SHEET = "数据（续）"
+FEW_ROWS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Layout:
 
     `titles` are headers as shown, `parents` those of a header over two rows; `columns` the headers in file order; `factors` what the
     numbers of a column are divided by; `order` the clean rows in file order; `merged` runs of clean rows under one cell; `more_cells`
-    cells beyond the last column; `second_sheet_at` the line from which on the rows stand on a second sheet (0: on one); `empty_lines`
+    cells beyond the last column; `second_sheet_at` the clean row from which on the rows stand on a second sheet (0: on one); `empty_lines`
     at the end of a csv.
     """
 
@@ -159,6 +160,20 @@ class Sheet:
         self.patches.setdefault(column.header, {})[row] = value
         self.plan(planned)
 
+    def put_above(self, rows: list[list[str]]) -> None:
+        """Rows above the header; each is counted as one that is no data."""
+        self.layout.above += rows
+        for row in rows:
+            kind, code = ("line_above_header", "ING024") if row[0] else ("blank_row", "ING022")
+            self.plan(Planned(kind, code, "set_aside"))
+
+    @property
+    def can_be_parted(self) -> bool:
+        """Whether its rows can stand on two sheets. A unit said once above the first would hold for that one alone."""
+        layout = self.layout
+        is_plain = layout.order is None and not layout.merged and not layout.parents and ["单位：万元"] not in layout.above
+        return is_plain and len(self.frame) >= FEW_ROWS
+
     def insert(self, extra: ExtraRow) -> int:
         """Add a row; at the end where cells are merged over rows, which nothing may come between."""
         if self.layout.merged:
@@ -181,12 +196,12 @@ class Sheet:
         rank = np.concatenate([np.zeros(len(kept)), [1 + k + (e.source < 0) * 10**9 for k, e in enumerate(self.extras)]])
         return entries[np.lexsort((rank, np.concatenate([place[kept], after])))]
 
-    def place(self, line: int) -> tuple[str, int]:
-        """Sheet and row number (1 is the first row) of a line of the file, counted from 0."""
-        split = self.layout.second_sheet_at
-        if split and line >= split:
-            return SECOND_SHEET, line - split + self.n_above - len(self.layout.above) + 1
-        return self.sheet_name, line + self.n_above + 1
+    def places(self, lines: Any) -> list[tuple[str, int]]:
+        """Sheet and row number (1 is the first row) of each of `lines()`."""
+        at, n = self.layout.second_sheet_at, len(lines)
+        split = int(np.argmax(lines >= at)) if at and (lines >= at).any() else n
+        first = [(self.sheet_name, i + self.n_above + 1) for i in range(split)]
+        return first + [(SECOND_SHEET, i + self.n_above - len(self.layout.above) + 1) for i in range(n - split)]
 
     @property
     def n_above(self) -> int:
