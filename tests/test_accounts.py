@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from returnrisk.accounts import (
+    MOST_WINDOWS,
     SOURCES,
     delivered_months,
     lines_in_force,
@@ -25,6 +26,7 @@ from returnrisk.accounts import (
     register_net,
     register_net_items,
     window_frame,
+    window_sums,
 )
 from returnrisk.contracts import load_contracts
 from returnrisk.errors import NotEnoughDataError
@@ -347,14 +349,46 @@ def test_a_household_that_is_young_or_back_is_not_poor_for_want_of_a_past():
     assert without_a_day_between.loc[SMITH, "months_delivered"] == 12
 
 
+def test_every_window_begins_with_the_stay_it_ends_in():
+    """1 000 a month in two households: one comes back twice, one only the second time. Whole months of the present stay count."""
+    first, second, third = {"joined_on": None}, {"joined_on": day("2023-01-10")}, {"joined_on": day("2023-07-05"), "left_on": None}
+    away = {"left_on": day("2023-05-20")}
+    twice = [{**first, "left_on": day("2022-10-31")}, {**second, **away}, third]
+    view = _view_with_spells("twice-back", {SMITH: twice, NOTHING: [{**first, **away}, third]}, earning=NOTHING)
+    ends = ("2022-10-31", "2023-01-31", "2023-04-30", "2023-07-31", "2023-12-31")
+    account = table_of(register_net(view, ends=[day(end) for end in ends], window=YEAR, min_months=1))
+    for household, months in ((SMITH, (10, 0, 3, 0, 5)), (NOTHING, (10, 12, 12, 0, 5))):
+        found = account[account["household_id"] == household].set_index("ending_on")
+        assert [found.loc[day(end), "months_delivered"] for end in ends] == list(months)
+        assert [found.loc[day(end), "net_cny"] for end in ends] == [1000 * n for n in months]
+
+
+def test_any_number_of_windows_is_added_up(view: View, monkeypatch: pytest.MonkeyPatch):
+    """As many windows as a whole number holds at once, and the same in parts."""
+    ends = [month_end(add_months(day("2019-02-01"), k)) for k in range(MOST_WINDOWS)]
+    at_once = table_of(window_sums(view, ends=ends, window=YEAR))
+    monkeypatch.setattr("returnrisk.accounts.MOST_WINDOWS", 5)
+    in_parts = table_of(window_sums(view, ends=ends, window=YEAR))
+    keys = ["household_id", "ending_on"]
+    pd.testing.assert_frame_equal(*(t.sort_values(keys, ignore_index=True) for t in (at_once, in_parts)))
+    assert at_once["ending_on"].max() == ends[-1] == day("2024-01-31")
+
+
 def _changed_roster(name: str, spells: list[Row]) -> pd.DataFrame:
     """Everybody of Smith's household with these spells instead of one; the account of 2023."""
-    tables = extended_rows()
-    first = {r["person_id"]: r for r in tables["household_roster"] if r["household_id"] == SMITH}
-    others = [r for r in tables["household_roster"] if r["household_id"] != SMITH]
-    tables["household_roster"] = others + [{**row, **spell} for row in first.values() for spell in spells]
-    view = store_of(name, tables, delay=20).as_of(day("2024-04-30"))
+    view = _view_with_spells(name, {SMITH: spells})
     return table_of(register_net(view, ends=[day("2023-12-31")], window=YEAR, min_months=9)).set_index("household_id")
+
+
+def _view_with_spells(name: str, spells: dict[int, list[Row]], *, earning: int = SMITH) -> View:
+    """Everybody of the households with these spells instead of one; the household `earning` has Smith's ledger too."""
+    tables = extended_rows()
+    members = {r["person_id"]: r for r in tables["household_roster"] if r["household_id"] in spells}
+    others = [r for r in tables["household_roster"] if r["household_id"] not in spells]
+    tables["household_roster"] = others + [{**row, **spell} for row in members.values() for spell in spells[row["household_id"]]]
+    if earning != SMITH:
+        tables["income"] += [{**row, "household_id": earning} for row in tables["income"] if row["household_id"] == SMITH]
+    return store_of(name, tables, delay=20).as_of(day("2024-04-30"))
 
 
 def test_a_month_delivered_twice_counts_once():

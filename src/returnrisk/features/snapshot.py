@@ -96,23 +96,25 @@ def build_snapshot(
 
 
 def _snapshot(view: View, spec: OutcomeSpec, wanted: list[Family], entries: tuple[Feature, ...], *, clock: _Clock) -> Snapshot:
+    import pandas as pd
+
     clock.lap("periods")
     context = _context(view, spec)
     clock.lap("context")
-    status = strata(view, context.path, spec=spec).to_pandas()
-    if status.empty:
+    rows = strata(view, context.path, spec=spec).to_pandas()
+    if rows.empty:
         raise NotEnoughDataError(f"no household has a member on {view.day}: is the day before the first delivery?")
-    table = _status(status, view.day)
+    status = _status(rows, view.day)
     clock.lap("strata")
+    households = status["household_id"].to_numpy()
+    columns: dict[str, np.ndarray] = {}
     for family in wanted:
-        rows = None if _never_came(context, family) else family.build(context)
-        table = _add_family(table, rows, family)
+        built = None if _never_came(context, family) else family.build(context)
+        _add_family(columns, built, family, households=households)
         clock.lap(family.name)
-    names = [f.name for f in entries]
-    dates = sorted(c for c in table.columns if c.startswith("on_"))
-    table[names] = table[names].astype("float32")
-    ordered = table[[*STATUS_COLUMNS, *names, *dates]]
-    return Snapshot(table=ordered, features=entries, as_of=view.day)
+    ordered = [*(f.name for f in entries), *sorted(c for c in columns if c.startswith("on_"))]
+    table = pd.concat([status, pd.DataFrame({name: columns.pop(name) for name in ordered})], axis=1)
+    return Snapshot(table=table, features=entries, as_of=view.day)
 
 
 class _Clock:
@@ -203,22 +205,27 @@ def _never_came(context: Context, family: Family) -> bool:
     )
 
 
-def _add_family(table: pd.DataFrame, rows: ir.Table | None, family: Family) -> pd.DataFrame:
-    """Join one family's rows (None: all unknown); a record date another family already gave is kept as the later of the two."""
+def _add_family(columns: dict[str, np.ndarray], rows: ir.Table | None, family: Family, *, households: np.ndarray) -> None:
+    """Add one family's columns in the order of `households` (no rows: all unknown).
+
+    A record date another family already gave is kept as the later of the two.
+    """
+    import numpy as np
     import pandas as pd
 
     names, dates = [f.name for f in family.features], family.records()
-    if rows is None:
-        frame = pd.DataFrame(
-            {"household_id": table["household_id"], **dict.fromkeys(dates, pd.NaT), **dict.fromkeys(names, float("nan"))}
-        )
-    else:
-        frame = rows.select("household_id", *dates, **{name: rows[name].cast("float64") for name in names}).to_pandas()
-    frame[dates] = frame[dates].astype("datetime64[ns]")
-    shared = [c for c in dates if c in table.columns]
-    joined = table.merge(
-        frame.rename(columns={c: f"{c}__new" for c in shared}), on="household_id", how="left", validate="one_to_one"
-    )
-    for column in shared:
-        joined[column] = joined[[column, f"{column}__new"]].max(axis=1)
-    return joined.drop(columns=[f"{c}__new" for c in shared])
+    found, at = None, np.full(len(households), -1)
+    if rows is not None:
+        found = rows.select("household_id", *dates, **{name: rows[name].cast("float64") for name in names}).to_pyarrow()
+        at = pd.Index(found["household_id"].to_numpy()).get_indexer(households)  # refuses two rows of one household
+
+    def in_order(name: str, unknown: Any, dtype: str) -> np.ndarray:
+        values = np.empty(0, dtype) if found is None else found[name].to_numpy().astype(dtype)
+        ordered: np.ndarray = np.append(values, np.array([unknown], dtype))[at]  # the last one, at -1, is for those without a row
+        return ordered
+
+    for name in names:
+        columns[name] = in_order(name, np.nan, "float32")
+    for name in dates:
+        values = in_order(name, "NaT", "datetime64[ns]")
+        columns[name] = np.fmax(columns[name], values) if name in columns else values  # NaT is left aside
