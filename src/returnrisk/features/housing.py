@@ -7,7 +7,7 @@ from typing import Any
 
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import divide, zero_where_delivered
-from returnrisk.outcomes.guarantees import UNSAFE_GRADES
+from returnrisk.guarantees import UNSAFE_GRADES
 
 FUEL_GRADES = {"network": 1, "bottled": 2, "solid": 3}
 HOUSING_GRADES = {"A": 1, "B": 2, "C": 3, "D": 4}

@@ -7,7 +7,7 @@ from typing import Any
 
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import divide, in_last_months, where, zero_where_delivered
-from returnrisk.outcomes.guarantees import COMPULSORY, OUT_OF_SCHOOL
+from returnrisk.guarantees import COMPULSORY, OUT_OF_SCHOOL
 
 _f = partial(
     Feature,
