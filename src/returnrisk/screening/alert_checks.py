@@ -123,7 +123,11 @@ def _wrong_codes(field: Field, wanted: Sequence[str | int | bool]) -> Iterator[s
         elif field.valid_values is not None:
             if code not in field.valid_values or isinstance(code, bool):
                 yield str(UnknownNameError(f"code of {field.name}", str(code), [str(v) for v in field.valid_values]))
-        elif not isinstance(code, int if field.type == "int64" else str) or isinstance(code, bool) or field.type not in {"int64", "string"}:
+        elif (
+            not isinstance(code, int if field.type == "int64" else str)
+            or isinstance(code, bool)
+            or field.type not in {"int64", "string"}
+        ):
             yield f"column '{field.name}' ({field.type}) has no code {code!r}"
 
 

@@ -70,11 +70,8 @@ def with_amount(text: str, amount: float | None) -> str:
     """
     if amount is None or math.isnan(amount):
         return text.replace(f" {PLACE}", "")
-    if amount == int(amount):
-        shown = f"{amount:,.0f}"
-    else:
-        shown = f"{amount:,.2f}" if abs(amount) >= 1 else f"{amount:.4f}"
-    return text.replace(PLACE, shown)
+    digits = ",.0f" if amount == int(amount) else ",.2f" if abs(amount) >= 1 else ".4f"
+    return text.replace(PLACE, f"{amount:{digits}}")
 
 
 def _account_words(fact: AccountFact, policy: Policy) -> tuple[str, str]:

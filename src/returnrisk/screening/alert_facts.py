@@ -208,7 +208,9 @@ def _judged(u: ir.Table, fact: TableFact, *, only_grows: bool) -> ir.Table:
     if fact.aggregate == "share_of":
         judged = ibis.cases((u.whole > 0, compare(u.amount, exact(number) * u.whole)))
         share = u.amount.cast("float64") / u.whole.cast("float64").nullif(0)
-        return u.mutate(yes=ibis.literal(False), no=ibis.literal(False), is_open=u.is_open | judged.isnull(), if_all_came=judged, amount=share)
+        return u.mutate(
+            yes=ibis.literal(False), no=ibis.literal(False), is_open=u.is_open | judged.isnull(), if_all_came=judged, amount=share
+        )
     judged = compare(u.amount, exact(number))
     rising = fact.comparison in RISING
     only_falls = fact.aggregate == "min"
@@ -300,7 +302,7 @@ def _account_answers(view: View, fact: AccountFact, facts: ir.Table, policy: Pol
         head = t.net.cast("float64") / t.heads.cast("float64").nullif(0)
         answer = ibis.cases((t.known & (t.heads > 0), compare(t.net, exact(number) * t.heads)))
         return t.select("household_id", answer=answer, amount=ibis.cases((t.known, head)))
-    t = t.inner_join(_year_before(view, fact, facts, policy), "household_id").drop("household_id_right")
+    t = t.inner_join(_year_before(view, fact, facts, policy), "household_id")
     # per head and year: net / heads against last_net / last_heads
     this, last = t.net * t.last_heads, t.last_net * t.heads
     fell = last - this if fact.change == "fall" else this - last
@@ -325,4 +327,6 @@ def _year_before(view: View, fact: AccountFact, facts: ir.Table, policy: Policy)
     )
     t = facts.select("household_id").left_join(t, "household_id").drop("household_id_right")
     net = t.net_cny.cast("decimal(18,2)") * 12
-    return t.select("household_id", last_net=net, last_heads=t.n_members * t.months_delivered, last_known=t.computable.fill_null(False))
+    return t.select(
+        "household_id", last_net=net, last_heads=t.n_members * t.months_delivered, last_known=t.computable.fill_null(False)
+    )

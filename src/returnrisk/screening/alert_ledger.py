@@ -54,7 +54,9 @@ def alert_states(view: View, alerts: pd.DataFrame) -> pd.DataFrame:
     state = state.mask(t["visited_on"].notna(), "visited")
     state = state.mask(t["finding"].notna(), t["finding"].map(VERIFYING))
     state = state.mask(t["closed_on"].notna(), "closed")
-    return t.assign(state=state)[[*(c for c in t.columns if c not in {*STATE_COLUMNS, "finding"}), *STATE_COLUMNS]]
+    t = t.assign(state=state)
+    ordered: pd.DataFrame = t[[*(c for c in t.columns if c not in {*STATE_COLUMNS, "finding"}), *STATE_COLUMNS]]
+    return ordered
 
 
 def _visits(view: View, alerts: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +71,8 @@ def _visits(view: View, alerts: pd.DataFrame) -> pd.DataFrame:
     first = t.groupby("alert_id", as_index=False)["visited_on"].min()
     found = t[t["finding"].isin(list(VERIFYING))].drop_duplicates("alert_id", keep="last")
     found = found[["alert_id", "visited_on", "finding"]].rename(columns={"visited_on": "verified_on"})
-    return first.merge(found, on="alert_id", how="left")
+    both: pd.DataFrame = first.merge(found, on="alert_id", how="left")
+    return both
 
 
 def _closures(view: View) -> pd.DataFrame:
@@ -81,7 +84,8 @@ def _closures(view: View) -> pd.DataFrame:
     for column in ("applied_on", "approved_on"):
         t[column] = pd.to_datetime(t[column]).dt.date.astype(object).where(t[column].notna(), None)
     closed = t["approved_on"].map(lambda d: d is not None and d <= view.day)
-    return t.assign(closed_on=t["approved_on"].where(closed, None)).drop(columns="approved_on")
+    found: pd.DataFrame = t.assign(closed_on=t["approved_on"].where(closed, None)).drop(columns="approved_on")
+    return found
 
 
 def approvals(view: View) -> dict[str, object]:
@@ -122,7 +126,9 @@ def read_alerts(path: Path) -> pd.DataFrame | None:
         return None
     t = pd.read_csv(path, encoding="utf-8-sig", dtype={"alert_id": "str", "records": "str"}, parse_dates=list(DAYS))
     if missing := [c for c in RAISED_COLUMNS if c not in t.columns]:
-        raise DataError(f"{path.name}: the ledger of alerts lacks {', '.join(missing)}; put back an earlier copy, or screen into another folder")
+        raise DataError(
+            f"{path.name}: the ledger of alerts lacks {', '.join(missing)}; put back an earlier copy, or screen into another folder"
+        )
     if n := int(t["alert_id"].duplicated().sum()):
         raise DataError(f"{path.name}: {n} alerts are in the ledger twice; put back an earlier copy, or screen into another folder")
     for column in DAYS:

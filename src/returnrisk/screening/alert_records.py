@@ -97,10 +97,14 @@ def is_found(fact: TableFact) -> bool:
     return fact.aggregate != "share_of" and fact.comparison in RISING
 
 
+def _only(t: ir.Table, who: ir.Table) -> ir.Table:
+    return t.filter(t.household_id.isin(who.household_id))
+
+
 def _frame(t: ir.Table) -> pd.DataFrame:
     import pandas as pd
 
-    frame = t.to_pandas()
+    frame: pd.DataFrame = t.to_pandas()
     frame["recorded_on"] = pd.to_datetime(frame["recorded_on"]).dt.date
     return frame.sort_values(["household_id", "part", "recorded_on", "record"], ignore_index=True)
 
@@ -115,10 +119,10 @@ def _deciding(view: View, fact: TableFact, who: ir.Table) -> ir.Table:
     """
     contract = view.store.contracts[fact.table]
     if fact.aggregate == "latest":
-        t = newest(view, fact).semi_join(who, "household_id")
+        t = _only(newest(view, fact), who)
         t = t.filter(t.judged.fill_null(False))
         return _texts(t, fact, contract, part=t.recorded_on.cast("string"))
-    rows = rows_of(view, fact).semi_join(who, "household_id")
+    rows = _only(rows_of(view, fact), who)
     rows = rows.filter(holds(rows, fact.where).fill_null(False))
     if fact.aggregate == "exists":
         return _texts(rows, fact, contract, part=rows.recorded_on.cast("string"))
@@ -144,7 +148,11 @@ def _until_crossed(rows: ir.Table, fact: TableFact, contract: Any, number: Decim
     t = rows
     if fact.aggregate == "count" and fact.column:
         again = ibis.window(group_by=[rows.household_id, rows.unit, rows[fact.column]], order_by=order)
-        t = rows.mutate(place=ibis.row_number().over(again)).filter(lambda t: (t.place == 0) & t[fact.column].notnull()).drop("place")
+        t = (
+            rows.mutate(place=ibis.row_number().over(again))
+            .filter(lambda t: (t.place == 0) & t[fact.column].notnull())
+            .drop("place")
+        )
     value = value_column(fact, t) if fact.aggregate == "sum" else exact(Decimal(1))
     t = t.mutate(value=value.fill_null(exact(Decimal(0))))
     order = [t.recorded_on, *([t[date]] if date else []), *(t[k] for k in contract.key)]
@@ -192,7 +200,7 @@ def standing_year(view: View, fact: Fact, policy: Policy) -> str:
 def _standing(view: View, fact: Fact, who: ir.Table, policy: Policy) -> ir.Table:
     import ibis
 
-    homes = view.table("household").semi_join(who, "household_id")
+    homes = _only(view.table("household"), who)
     homes = homes.select("household_id", "recorded_on", township_code=homes.village_code // 1000)
     text = f"{standing_name(fact)}@{standing_year(view, fact, policy)}"
     if isinstance(fact, TableFact):
@@ -202,7 +210,7 @@ def _standing(view: View, fact: Fact, who: ir.Table, policy: Policy) -> ir.Table
         last = files.group_by("township_code").agg(last_on=files.recorded_on.max())
         t = homes.left_join(last, "township_code").select("household_id", "recorded_on", "last_on")
     else:
-        rows = view.table("income").semi_join(who, "household_id")
+        rows = _only(view.table("income"), who)
         last = rows.group_by("household_id").agg(last_on=rows.recorded_on.max())
         t = homes.left_join(last, "household_id").select("household_id", "recorded_on", "last_on")
     day = ibis.coalesce(t.last_on, t.recorded_on)
@@ -221,5 +229,3 @@ def standing_name(fact: Fact) -> str:
         return f"guarantee:{fact.guarantee}=held"
     where = ",".join(f"{c.column}={'|'.join(map(str, c.values)) or c.comparison}" for c in fact.where)
     return f"{fact.table}:{fact.aggregate}{f',{where}' if where else ''}"
-
-

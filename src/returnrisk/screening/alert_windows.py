@@ -117,7 +117,7 @@ def rows_of(view: View, fact: TableFact) -> ir.Table:
 def _in_households(view: View, rows: ir.Table, lived_on: Any) -> ir.Table:
     rows = rows.mutate(lived_on=lived_on)
     spells = view.table("household_roster").select("household_id", "person_id", "joined_on", "left_on")
-    t = rows.inner_join(spells, "person_id").drop("person_id_right")
+    t = rows.inner_join(spells, "person_id")
     there = (t.joined_on.isnull() | (t.joined_on <= t.lived_on)) & (t.left_on.isnull() | (t.left_on >= t.lived_on))
     # two spells of one person in one household (a corrected first day makes a second key) are one
     return t.filter(there).drop("joined_on", "left_on", "lived_on").distinct()

@@ -95,7 +95,9 @@ def _followed(view: View, alerts: pd.DataFrame) -> pd.DataFrame:
 
     # closing an alert does not undo what was found
     found = alert_states(view, alerts)
-    t = found[["alert_id", "rule", "household_id", "raised_on"]].assign(visited=found["visited_on"].notna(), verified=found["verified_on"].notna())
+    t = found[["alert_id", "rule", "household_id", "raised_on"]].assign(
+        visited=found["visited_on"].notna(), verified=found["verified_on"].notna()
+    )
     risk = _risky(view, found)
     rows = view.table("monitoring").select("household_id", "identified_on", "eliminated_on").to_pandas()
     for column in ("identified_on", "eliminated_on"):

@@ -148,9 +148,7 @@ def _asks_category(rule: AlertRule) -> bool:
 # -- who ---------------------------------------------------------------------------------------------------------------------------
 
 
-def _answers(
-    view: View, rule: AlertRule, *, facts: ir.Table, categories: ir.Table | None, policy: Policy
-) -> pd.DataFrame:
+def _answers(view: View, rule: AlertRule, *, facts: ir.Table, categories: ir.Table | None, policy: Policy) -> pd.DataFrame:
     """Households for which the rule holds (`answer` true) or cannot be told (missing): with place, and the amount of each fact."""
     group = _in_group(rule, facts, categories)
     t = facts.select("household_id", "village_code", "township_code").left_join(group, "household_id").drop("household_id_right")
@@ -161,7 +159,7 @@ def _answers(
     answer = functools.reduce(operator.and_, [t.is_in, *(t[f"answer_{i}"] for i in range(len(rule.facts)))])
     amounts = [f"amount_{i}" for i in range(len(rule.facts))]
     t = t.select("household_id", "village_code", "township_code", *amounts, answer=answer)
-    frame = t.filter(t.answer.isnull() | t.answer).order_by("household_id").to_pandas()
+    frame: pd.DataFrame = t.filter(t.answer.isnull() | t.answer).order_by("household_id").to_pandas()
     return frame.astype({"answer": "boolean"})
 
 
