@@ -63,7 +63,7 @@ FACT_LABELS: Mapping[str, tuple[str, str]] = {
 """What a missing fact is called: Chinese, English."""
 
 
-def household_facts(view: View, *, policy: Policy) -> ir.Table:
+def household_facts(view: View, *, policy: Policy, without: ir.Table | None = None) -> ir.Table:
     """Facts of every household with members on the view's day.
 
     Parameters
@@ -72,6 +72,8 @@ def household_facts(view: View, *, policy: Policy) -> ir.Table:
         What was known on the day.
     policy
         The county's pack; its values of the day decide windows, grades and kinds of expenditure.
+    without
+        Households (household_id) to go on without: those that `bad_input.set_aside` names.
 
     Returns
     -------
@@ -100,6 +102,8 @@ def household_facts(view: View, *, policy: Policy) -> ir.Table:
 
     windows = screening_windows(view, policy=policy)
     homes = _homes(view)
+    if without is not None:
+        homes = homes.anti_join(without, "household_id")
     keys = homes.select("household_id", "arrived_disability", "arrived_employment")
     t = _joined(homes, people_facts(view, keys, policy=policy))
     t = _joined(t, income_facts(view, homes.select("household_id", "village_code"), policy=policy, windows=windows))
@@ -117,11 +121,11 @@ def household_facts(view: View, *, policy: Policy) -> ir.Table:
 
 
 @contextmanager
-def kept_facts(view: View, *, policy: Policy) -> Iterator[ir.Table]:
+def kept_facts(view: View, *, policy: Policy, without: ir.Table | None = None) -> Iterator[ir.Table]:
     """`household_facts`, computed once and held as a table for as long as the block lasts."""
     name = "household_facts"
-    with kept_periods(view), view.kept(name, lambda: household_facts(view, policy=policy)):
-        yield view.derived(name, lambda: household_facts(view, policy=policy))
+    with kept_periods(view), view.kept(name, lambda: household_facts(view, policy=policy, without=without)):
+        yield view.derived(name, lambda: household_facts(view, policy=policy, without=without))
 
 
 def _homes(view: View) -> ir.Table:
