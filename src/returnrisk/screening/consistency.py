@@ -6,7 +6,6 @@ is a question to the office that wrote the record; it says nothing about the hou
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -205,7 +204,7 @@ def consistency(view: View, facts: ir.Table, *, policy: Policy) -> ir.Table:
 def consistency_counts(found: ir.Table) -> pd.DataFrame:
     """Households by check and result: code, zh, en and n_<result> for each of `RESULTS`; a row for every check."""
     counted = found.group_by("code").agg(**{f"n_{r}": found.count(where=found.result == r) for r in RESULTS}).to_pandas()
-    table = counted.set_index("code").reindex([c.code for c in CHECKS], fill_value=0)
+    table: pd.DataFrame = counted.set_index("code").reindex([c.code for c in CHECKS], fill_value=0)
     table.insert(0, "en", [c.en for c in CHECKS])
     table.insert(0, "zh", [c.zh for c in CHECKS])
-    return table.reset_index()
+    return table.reset_index(names="code")
