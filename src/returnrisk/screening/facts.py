@@ -5,8 +5,8 @@ A fact is NULL when it is not known; NULL is never zero and never "no". Accounts
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from returnrisk.accounts import kept_periods, population
@@ -63,7 +63,7 @@ FACT_LABELS: Mapping[str, tuple[str, str]] = {
 """What a missing fact is called: Chinese, English."""
 
 
-def household_facts(view: View, *, policy: Policy) -> ir.Table:
+def household_facts(view: View, *, policy: Policy, without: ir.Table | None = None) -> ir.Table:
     """Facts of every household with members on the view's day.
 
     Parameters
@@ -72,6 +72,8 @@ def household_facts(view: View, *, policy: Policy) -> ir.Table:
         What was known on the day.
     policy
         The county's pack; its values of the day decide windows, grades and kinds of expenditure.
+    without
+        Households (household_id) to go on without: those that `bad_input.set_aside` names.
 
     Returns
     -------
@@ -96,32 +98,49 @@ def household_facts(view: View, *, policy: Policy) -> ir.Table:
     PolicyDateError
         A parameter has no value on the day.
     """
+    return _facts(view, policy=policy, without=without, keep=lambda _, part: part)
+
+
+@contextmanager
+def kept_facts(view: View, *, policy: Policy, without: ir.Table | None = None) -> Iterator[ir.Table]:
+    """`household_facts`, computed once, part by part, and held as a table for as long as the block lasts (one at a time for a view)."""
+    with ExitStack() as held:
+        held.enter_context(kept_periods(view))
+
+        def keep(name: str, part: ir.Table) -> ir.Table:
+            named = f"screening_{name}"
+            held.enter_context(view.kept(named, lambda: part))
+            return view.derived(named, lambda: part)
+
+        yield keep("facts", _facts(view, policy=policy, without=without, keep=keep))
+
+
+def _facts(view: View, *, policy: Policy, without: ir.Table | None, keep: Callable[[str, ir.Table], ir.Table]) -> ir.Table:
+    """The facts; `keep` holds a part that later ones read, so that it is worked out once."""
     import ibis
 
     windows = screening_windows(view, policy=policy)
-    homes = _homes(view)
-    keys = homes.select("household_id", "arrived_disability", "arrived_employment")
-    t = _joined(homes, people_facts(view, keys, policy=policy))
-    t = _joined(t, income_facts(view, homes.select("household_id", "village_code"), policy=policy, windows=windows))
-    severe = t.select("household_id", "township_code", "has_severe_disability_for_expenditure")
-    t = _joined(t, cost_facts(view, severe, policy=policy, windows=windows))
+    found = _homes(view)
+    homes = keep("homes", found if without is None else found.anti_join(without, "household_id"))
+    people = keep(
+        "people", people_facts(view, homes.select("household_id", "arrived_disability", "arrived_employment"), policy=policy)
+    )
+    income = keep("income", income_facts(view, homes.select("household_id", "village_code"), policy=policy, windows=windows))
+    severe = people.select("household_id", "has_severe_disability_for_expenditure")
+    severe = homes.select("household_id", "township_code").inner_join(severe, "household_id")
+    cost = keep("cost", cost_facts(view, severe, policy=policy, windows=windows))
     arrived = homes.select("household_id", *(f"arrived_{name}" for name in ("subsidy", "monitoring", "support", "disaster")))
     standing = standing_facts(view, arrived, policy=policy)
-    t = _joined(t, standing.drop(*(c for c in standing.columns if c.startswith("arrived_"))))
+    standing = keep("standing", standing.drop(*(c for c in standing.columns if c.startswith("arrived_"))))
     gaps = guarantee_gaps(view)
-    t = _joined(t, gaps.select("household_id", **{f"held_{name}": ~gaps[f"gap_{name}"] for name in GUARANTEES}))
+    held = keep("held", gaps.select("household_id", **{f"held_{name}": ~gaps[f"gap_{name}"] for name in GUARANTEES}))
+    t = homes
+    for part in (people, income, cost, standing, held):
+        t = _joined(t, part)
     # destitute care has no file; who can work, or earns the dibao line, is not in it
     dibao = ibis.literal(policy.number("dibao_line", view.day), "decimal(18,2)")
     earns = t.assistance_computable & (t.assistance_net_cny * 12 >= dibao * (t.assistance_members * t.assistance_months))
     return t.mutate(receives_tekun=ibis.cases((t.has_labour | earns, False), else_=ibis.null("boolean")))
-
-
-@contextmanager
-def kept_facts(view: View, *, policy: Policy) -> Iterator[ir.Table]:
-    """`household_facts`, computed once and held as a table for as long as the block lasts."""
-    name = "household_facts"
-    with kept_periods(view), view.kept(name, lambda: household_facts(view, policy=policy)):
-        yield view.derived(name, lambda: household_facts(view, policy=policy))
 
 
 def _homes(view: View) -> ir.Table:

@@ -28,9 +28,14 @@ def income_facts(view: View, homes: ir.Table, *, policy: Policy, windows: Screen
     t = homes.select("household_id", "village_code")
     t = _joined(t, _of(register, w.income_end, "register"))
     t = _joined(t, _of(register, w.last_year_end, "last_year"))
-    assistance = _account(view, "assistance_countable", [w.income_end], windows=w, policy=policy)
+    before = add_months(w.income_end, -int(policy.number("gradual_exit_months", day)))
+    if w.income == YEAR:
+        assistance = earlier = _account(view, "assistance_countable", [w.income_end, before], windows=w, policy=policy)
+    else:
+        assistance = _account(view, "assistance_countable", [w.income_end], windows=w, policy=policy)
+        earlier = _account(view, "assistance_countable", [before], windows=w, policy=policy, window=YEAR)
     t = _joined(t, _of(assistance, w.income_end, "assistance"))
-    t = _joined(t, _earlier_assistance(view, policy=policy, windows=w))
+    t = _joined(t, _was_below_dibao(earlier, before, policy=policy))
     t = _joined(t, _stability(view, policy=policy, windows=w))
     at = homes.select("household_id", "village_code", ending_on=ibis.literal(day))
     lines = lines_in_force(view, at).select("household_id", "line_cny_year")
@@ -85,12 +90,12 @@ def _of(account: ir.Table, end: dt.date, prefix: str) -> ir.Table:
     )
 
 
-def _earlier_assistance(view: View, *, policy: Policy, windows: ScreeningWindows) -> ir.Table:
-    """Whether countable income was below the dibao line a gradual exit's months ago, over the twelve months before then."""
-    end = add_months(windows.income_end, -int(policy.number("gradual_exit_months", windows.day)))
-    t = _account(view, "assistance_countable", [end], windows=windows, policy=policy, window=YEAR)
-    line = money(policy.number("dibao_line", end))
-    below = t.net_cny.cast("decimal(18,2)") * 12 < line * (t.n_members * t.months_delivered)
+def _was_below_dibao(account: ir.Table, end: dt.date, *, policy: Policy) -> ir.Table:
+    """Whether countable income of the twelve months up to a gradual exit's months ago was below the dibao line of that day."""
+    import ibis
+
+    t = account.filter(account.ending_on == ibis.literal(end))
+    below = t.net_cny.cast("decimal(18,2)") * 12 < money(policy.number("dibao_line", end)) * (t.n_members * t.months_delivered)
     return t.select("household_id", was_below_dibao=when(t.enough, below))
 
 
