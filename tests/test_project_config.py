@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from returnrisk.config import HalfDeliverySpec, ProjectConfig, load_project_config
+from returnrisk.config import HalfDeliverySpec, ProjectConfig, load_model_spec, load_project_config
 from returnrisk.errors import ConfigError, UnknownNameError
 from returnrisk.ingest.inbox import ingest_inbox
-from returnrisk.project import open_project
+from returnrisk.project import init_project, open_project
 from returnrisk.project_texts import CONFIG_TEMPLATE
 
 
@@ -81,3 +83,20 @@ def test_what_a_new_project_s_file_shows_as_a_comment_is_what_holds_without_it(c
     start = shown.index("# [half_delivery]")
     lines = [line.removeprefix("# ") for line in shown[start:].split("\n\n")[0].splitlines()]
     assert HalfDeliverySpec(**tomllib.loads("\n".join(lines))["half_delivery"]) == HalfDeliverySpec()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("entry-12m", "entry"), ("relapse-12m", "relapse"), ("hardship-12m", "hardship")],
+)
+def test_a_project_may_predict_another_outcome_and_makes_no_list_of_it(tmp_path, name, kind):
+    """As `fall-12m` in everything but what is predicted."""
+    project = init_project(tmp_path / "county")
+    file = project.root / "returnrisk.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace('"fall-12m"', f'"{name}"'), encoding="utf-8")
+    spec, fall = open_project(project.root).spec, load_model_spec("fall-12m")
+    assert (spec.name, spec.outcome.kind) == (name, kind)
+    assert dataclasses.replace(spec.outcome, kind="fall", rule="first") == fall.outcome
+    assert dataclasses.replace(spec, name=fall.name, title_zh=fall.title_zh, title_en=fall.title_en, outcome=fall.outcome) == fall
+    with pytest.raises(ConfigError, match=f"predicts {kind}; visit lists are made with a specification of kind fall"):
+        open_project(project.root).score(as_of=dt.date(2024, 6, 30))

@@ -158,6 +158,21 @@ def test_an_index_points_into_its_own_copy(state):
     assert np.array_equal(thrice.villages.county, np.repeat([0, 1, 2], villages))
 
 
+def test_the_last_quarter_is_judged_by_the_line_of_its_own_day(state):
+    """Of futures that end on 31 December: the line of the next 1 January changes nothing, that of the 1 January before does."""
+    line, falls = default_parameters().line, []
+    for raised in (None, 2022, 2021):
+        values = [
+            cny * (3 if raised and int(day[:4]) >= raised else 1) for day, cny in zip(line.valid_from, line.cny_year, strict=True)
+        ]
+        parameters = default_parameters().changed({"line.cny_year": values})
+        falls.append(run_futures(state, parameters=parameters, n_futures=4, seed=0, settled_after=QUARTERS))
+    usual, after, inside = falls
+    np.testing.assert_array_equal(after.household, usual.household)
+    np.testing.assert_array_equal(after.future, usual.future)
+    assert len(inside.household) > 2 * len(usual.household)
+
+
 def test_the_state_is_left_as_it_was(state):
     before = state.copy()
     run_futures(state, parameters=default_parameters(), n_futures=100, seed=0, settled_after=(1,), processes=1)

@@ -3,7 +3,11 @@
     ReturnRiskError                      1  something failed, with a reason
     ├── UsageError                       2  what was asked for cannot be meant
     │   ├── ConfigError                     returnrisk.toml, or a model specification, is wrong
-    │   └── UnknownNameError                a name that does not exist (did you mean ...)
+    │   ├── UnknownNameError                a name that does not exist (did you mean ...)
+    │   └── PolicyError                     something is wrong with the rules as data (POL codes)
+    │       ├── PolicyPackError             a pack cannot be used; every problem listed
+    │       ├── PolicyNameError             no such pack or parameter, or not of the kind asked for
+    │       └── PolicyDateError             no value of a parameter is in force on the day
     ├── DataError                        3  the data cannot be used as they are
     │   ├── ContractError                   a contract file itself is wrong
     │   ├── ContractViolation               a table breaks its contract; every failure listed by key
@@ -57,6 +61,26 @@ class UnknownNameError(UsageError):
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ";"
         super().__init__(f"unknown {kind} '{name}'{hint} known: {', '.join(names) or 'none'}")
+
+
+class PolicyError(UsageError):
+    """The rules as data cannot be used or asked like this; `codes` are the POL codes of `docs/policy.md`."""
+
+    def __init__(self, message: str, *, codes: tuple[str, ...]) -> None:
+        self.codes = codes
+        super().__init__(message)
+
+
+class PolicyPackError(PolicyError):
+    """A pack cannot be used; the message lists every problem with pack and key."""
+
+
+class PolicyNameError(PolicyError):
+    """No such pack or parameter, or the parameter is not of the kind that was asked for."""
+
+
+class PolicyDateError(PolicyError):
+    """No value of a parameter is in force on the day: nothing is guessed."""
 
 
 class DataError(ReturnRiskError):

@@ -1,0 +1,64 @@
+"""Command line: parse, call `project`, show progress, end with an exit code.
+
+0 done · 1 failed with a reason · 2 usage · 3 data or check findings · 4 gate refused.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from returnrisk.cli.common import app, benchmark_app, models_app, policy_app
+from returnrisk.cli.counties import demo, eph, simulate
+from returnrisk.cli.policy import check_policy, show_policy
+from returnrisk.cli.stages import evaluate, ingest, init, list_models, promote, report, run, score, train, visits
+from returnrisk.errors import ReturnRiskError, UsageError
+
+__all__ = [
+    "app",
+    "benchmark_app",
+    "check_policy",
+    "demo",
+    "eph",
+    "evaluate",
+    "ingest",
+    "init",
+    "list_models",
+    "main",
+    "models_app",
+    "policy_app",
+    "promote",
+    "report",
+    "run",
+    "score",
+    "show_policy",
+    "simulate",
+    "train",
+    "visits",
+]
+
+
+def main() -> None:
+    """Entry point: run a command, print errors of this package as one message, end with its exit code."""
+    from cyclopts import CycloptsError
+
+    try:
+        code = app(exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        sys.exit(UsageError.exit_code)
+    except ReturnRiskError as error:
+        print(f"错误 / error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        print(
+            f"错误 / error: {error.strerror or error}{f' ({Path(error.filename).name})' if error.filename else ''}", file=sys.stderr
+        )
+        sys.exit(1)
+    except Exception as error:
+        # a library's message may quote cells: only its kind is shown, unless the user asks for all of it
+        if os.environ.get("RETURNRISK_TRACEBACK"):
+            raise
+        print(f"错误 / error: {type(error).__name__}; RETURNRISK_TRACEBACK=1 显示详情 / shows all of it", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,5 @@
+"""`python -m returnrisk.cli`."""
+
+from returnrisk.cli import main
+
+main()

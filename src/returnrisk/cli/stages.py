@@ -1,0 +1,207 @@
+"""Commands on a project folder, one per stage: files → store → model → risks → list → report, and the monthly job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from returnrisk.cli.common import HERE, AsJson, AsOf, ProjectDir, app, models_app, project_at, show
+from returnrisk.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@app.command
+def init(*, project: ProjectDir = HERE, county_zh: str = "", county_en: str = "", json_: AsJson = False) -> None:
+    """Make a project folder: configuration, inbox and a fresh pseudonym key.
+
+    Parameters
+    ----------
+    county_zh
+        Name of the county on lists and reports, in Chinese.
+    county_en
+        The same in English.
+    """
+    from returnrisk.project import init_project
+
+    made = init_project(project, county_zh=county_zh, county_en=county_en)
+    place = (made.root / "returnrisk.toml").as_posix()
+    advice = "把各部门文件放入 inbox/ 后运行 returnrisk ingest / put the files into inbox/, then run `returnrisk ingest`"
+    show({"project": place}, as_json=json_, text=f"{place}\n{advice}")
+
+
+@app.command
+def ingest(*, project: ProjectDir = HERE, suggest: Path | None = None, out: Path | None = None, json_: AsJson = False) -> int:
+    """Read the inbox into the store; every row ends accepted, duplicate or quarantined.
+
+    Exit 3 when rows were quarantined or corrections refused.
+
+    Parameters
+    ----------
+    suggest
+        A foreign file: only propose which table it is and which column is which field, for a person to confirm.
+    out
+        With --suggest: where to write the draft, e.g. sources/NAME/mapping.yaml of the project.
+    """
+    if suggest is not None:
+        return _suggest(suggest, out=out, as_json=json_)
+    if out is not None:
+        raise UsageError("--out names the draft that --suggest writes: give both")
+    with project_at(project, quiet=json_) as opened:
+        result = opened.ingest()
+    counts = result.report.frame()
+    n = int(counts["n_quarantined"].sum())
+    refused = int((result.report.corrections["state"] == "refused").sum())
+    place = f"store/{result.manifest.accounting}"
+    text = f"隔离 {n} 行，见 {place}/quarantine.csv / {n} rows quarantined, see {place}/quarantine.csv"
+    if n:
+        text += "\n请各部门更正 quarantine/ 中的工作簿后放回 inbox/ / offices correct the workbooks in quarantine/, then put them into inbox/"
+    if refused:
+        text += f"\n{refused} 行更正未采用，见 {place}/corrections.csv / {refused} corrections refused, see {place}/corrections.csv"
+    content = {"store": result.manifest.fingerprint, "quarantined": n, "corrections_refused": refused}
+    show(content, as_json=json_, table=counts, text=text)
+    return 3 if n or refused else 0
+
+
+def _suggest(file: Path, *, out: Path | None, as_json: bool) -> int:
+    """Print a proposed mapping, and write it as a draft when a place is given. Nothing in the project is touched."""
+    from rich.console import Console
+
+    from returnrisk.ingest.suggest import suggest_mapping
+    from returnrisk.ingest.suggest_draft import mapping_draft, suggestion_table, write_draft
+
+    found = suggest_mapping(file)
+    if out is not None:
+        write_draft(mapping_draft(found, name=out.resolve().parent.name), out)
+    if as_json:
+        sheets = [{"sheet": s.sheet, "table": s.table, "columns": s.frame().to_dict("records")} for s in found]
+        print(json.dumps({"file": file.name, "draft": out and out.as_posix(), "sheets": sheets}, ensure_ascii=False, indent=2))
+        return 0
+    for s in found:
+        Console().print(suggestion_table(s))
+    print(
+        f"草案 {out.as_posix()}，请逐行核对 / draft written: check every line" if out else "--out 写出草案 / --out writes the draft"
+    )
+    return 0
+
+
+@app.command
+def train(*, project: ProjectDir = HERE, as_of: AsOf | None = None, json_: AsJson = False) -> None:
+    """Train, calibrate and test the model on what was known on a day; register it as candidate."""
+    with project_at(project, quiet=json_) as opened:
+        result = opened.train(as_of=as_of)
+    version = f"{result.version.name}/{result.version.version}"
+    content = {
+        "model": version,
+        "bundle": result.bundle.path.relative_to(project).as_posix(),
+        "fingerprint": result.bundle.fingerprint,
+    }
+    show(content, as_json=json_, table=metric_table(result.training.accuracy.frame()))
+
+
+@app.command
+def evaluate(*, project: ProjectDir = HERE, model: str = "candidate", as_of: AsOf | None = None, json_: AsJson = False) -> None:
+    """Measure a registered model again on its test days.
+
+    Parameters
+    ----------
+    model
+        Alias (candidate, champion, previous) or version number.
+    """
+    with project_at(project, quiet=json_) as opened:
+        result = opened.evaluate(which=_which(model), as_of=as_of)
+    show({"model": model}, as_json=json_, table=metric_table(result.frame()))
+
+
+@app.command
+def score(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", json_: AsJson = False) -> None:
+    """Risks and reasons of every household on a day."""
+    with project_at(project, quiet=json_) as opened:
+        result = opened.score(as_of=as_of, which=_which(model))
+    strata = result.frame().groupby("stratum").size().rename("households").reset_index()
+    show({"model": result.model_version, "as_of": as_of}, as_json=json_, table=strata)
+
+
+@app.command
+def visits(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", json_: AsJson = False) -> None:
+    """The priority visit list of a day: a workbook per township."""
+    with project_at(project, quiet=json_) as opened:
+        result = opened.visits(opened.score(as_of=as_of, which=_which(model)))
+    content = {"listed": len(result.frame()), "workbooks": [p.as_posix() for p in result.workbooks]}
+    show(
+        content,
+        as_json=json_,
+        table=result.visit_list.make_up()[["area_name", "capacity", "must_visit", "model", "listed", "left_out"]],
+    )
+
+
+@app.command
+def report(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", json_: AsJson = False) -> None:
+    """The evaluator's page for the list of a day."""
+    with project_at(project, quiet=json_) as opened:
+        scores = opened.score(as_of=as_of, which=_which(model))
+        result = opened.report(scores, opened.visits(scores), which=_which(model))
+    show({"report": result.path.as_posix()}, as_json=json_)
+
+
+@app.command
+def run(*, as_of: AsOf, project: ProjectDir = HERE, json_: AsJson = False) -> None:
+    """The monthly job: ingest, score with the champion, visit list, report. Safe to repeat."""
+    with project_at(project, quiet=json_) as opened:
+        result = opened.run(as_of=as_of)
+    content = {
+        "model": result.model_version,
+        "listed": len(result.frame()),
+        "lists": (result.visits.parquet.parent / "lists").as_posix(),
+        "report": result.report.as_posix(),
+        "quarantined": int(result.ingest.report.frame()["n_quarantined"].sum()),
+    }
+    show(content, as_json=json_)
+
+
+@models_app.command(name="list")
+def list_models(*, project: ProjectDir = HERE, json_: AsJson = False) -> None:
+    """All registered versions."""
+    with project_at(project, quiet=True) as opened:
+        versions = opened.catalogue().versions()
+    none = "还没有登记的模型，先运行 returnrisk train / no model is registered yet: run `returnrisk train`"
+    show(
+        {"versions": len(versions)},
+        as_json=json_,
+        table=versions if len(versions) or json_ else None,
+        text="" if len(versions) else none,
+    )
+
+
+@models_app.command
+def promote(*, project: ProjectDir = HERE, version: int | None = None, json_: AsJson = False) -> None:
+    """Move alias champion to a version (default: the candidate); the old champion becomes previous.
+
+    Parameters
+    ----------
+    version
+        Version number.
+    """
+    with project_at(project, quiet=True) as opened:
+        moved = opened.promote(version=version)
+    show({"champion": f"{moved.name}/{moved.version}", "fingerprint": moved.fingerprint}, as_json=json_)
+
+
+def _which(model: str) -> str | int:
+    return int(model) if model.isdigit() else model
+
+
+def metric_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Metrics as people read them: all of everyone at risk, ranking and list of entry and relapse; with intervals, n and base rate."""
+    shown = frame[(frame["population"] == "all") | frame["metric"].isin(("auc", "recall_at_capacity"))]
+    shown = shown.assign(
+        figure=[f"{r.value:.3f} ({r.low:.3f}–{r.high:.3f})" for r in shown.itertuples()],
+        base_rate=shown["base_rate"].map("{:.4f}".format),
+    )
+    shown = shown.rename(columns={"n_events": "events"})
+    grain = ["population", "metric", "n", "events", "base_rate"]
+    wide = shown.pivot_table(index=grain, columns="score", values="figure", aggfunc="first", sort=False).reset_index()
+    wide.columns.name = None
+    return wide[["population", "metric", *dict.fromkeys(shown["score"]), "n", "events", "base_rate"]]
