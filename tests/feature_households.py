@@ -289,7 +289,10 @@ def _spoil_states(tables: Tables) -> None:
         paid = {"household_id": household, "programme": "dibao", "period_start": begun, "status": "granted", "amount_cny": Decimal("310.00"),
                 "recorded_on": begun + dt.timedelta(days=9)}  # fmt: skip
         ended = add_months(begun, 9)
-        tables["subsidy"] += [paid, {**paid, "period_start": ended, "status": "cancelled", "amount_cny": Decimal(0), "recorded_on": ended}]
+        tables["subsidy"] += [
+            paid,
+            {**paid, "period_start": ended, "status": "cancelled", "amount_cny": Decimal(0), "recorded_on": ended},
+        ]
     for i, household in enumerate(homes[::3]):
         decided = add_months(day("2020-03-08"), i)
         tables["support"].append({"household_id": household, "measure": "housing", "started_on": decided, "delivered": i % 2 == 0, "ended_on": None,
