@@ -86,8 +86,8 @@ def _assumed_wages(view: View, wages: ir.Table, *, ends: Sequence[dt.date], wind
 
 def _employment_costs(items: ir.Table, shares: ir.Table) -> ir.Table:
     t = items.filter(items.part == "counted").inner_join(shares, ["ending_on", "item"])
-    # both of one type, for the engine to multiply exactly
-    earned = t.group_by("household_id", "ending_on", "cost_share").agg(earned_cny=t.amount_cny.sum().cast("decimal(18,6)"))
+    # both of one type, for the engine to multiply exactly, and of one wide enough for the product
+    earned = t.group_by("household_id", "ending_on", "cost_share").agg(earned_cny=t.amount_cny.sum().cast("decimal(20,6)"))
     taken = earned.mutate(taken_cny=(earned.earned_cny * earned.cost_share).cast("decimal(18,2)"))  # half up, to the fen
     t = taken.filter(taken.taken_cny > 0)
     named = {"source": "wage", "item": EMPLOYMENT_COST, "part": "deducted"}
