@@ -11,11 +11,11 @@ from returnrisk.accounts.lines import lines_in_force
 from returnrisk.accounts.months import delivered_inside, delivered_months, window_frame
 from returnrisk.accounts.policy_values import PolicyValues
 from returnrisk.accounts.register import register_net, register_net_items
-from returnrisk.accounts.residents import population, stays, young
+from returnrisk.accounts.residents import claims_of_households, living_members, population, stays, young
 from returnrisk.accounts.statement import HouseholdAccount, household_account
 
 __all__ = [
-    "ACCOUNTS", "SOURCES", "Account", "HouseholdAccount", "PolicyValues", "account_items", "account_net", "delivered_inside",
-    "delivered_months", "head_year", "household_account", "is_below", "kept_periods", "lines_in_force", "population", "register_net",
+    "ACCOUNTS", "SOURCES", "Account", "HouseholdAccount", "PolicyValues", "account_items", "account_net", "claims_of_households", "delivered_inside",
+    "delivered_months", "head_year", "household_account", "is_below", "kept_periods", "lines_in_force", "living_members", "population", "register_net",
     "register_net_items", "stays", "window_frame", "window_income", "window_sums", "young",
 ]  # fmt: skip

@@ -132,13 +132,12 @@ def _worked_months(view: View, lived: ir.Table) -> ir.Table:
     known = spells.select("person_id").distinct()
     by_state = lived.filter(lived.employment.isin(EARNING_STATES)).anti_join(known, "person_id")
     paid = spells.filter(spells.kind.isin(EARNING_SPELLS))
-    running = [
-        lived.person_id == paid.person_id,
-        paid.started_on <= lived.last_on,
-        paid.ended_on.isnull() | (paid.ended_on >= lived.last_on),
-    ]
+    # joined by equality, then filtered: a join on the days too compares every member with every spell
+    spans = paid.select("person_id", "started_on", "ended_on")
+    t = lived.inner_join(spans, "person_id")
+    by_spell = t.filter((t.started_on <= t.last_on) & (t.ended_on.isnull() | (t.ended_on >= t.last_on)))
     columns = ("household_id", "person_id", "ending_on", "month_on")
-    return by_state.select(*columns).union(lived.semi_join(paid, running).select(*columns))
+    return by_state.select(*columns).union(by_spell.select(*columns).distinct())
 
 
 def _stated_wage_months(view: View, *, first: dt.date, last: dt.date) -> ir.Table:

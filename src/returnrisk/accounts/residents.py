@@ -71,3 +71,38 @@ def young(view: View, windows: ir.Table) -> ir.Table:
     latest = inside.group_by("household_id", "ending_on").agg(begun_on=inside.begun_on.max())
     whole = (latest.begun_on + ibis.interval(months=1) - ibis.interval(days=1)).cast("date").truncate("M")
     return latest.select("household_id", "ending_on", known_from=whole)
+
+
+def living_members(view: View) -> ir.Table:
+    """One row per member present on the day: household_id, relation, age_years, and the columns of `member`.
+
+    The protected ones are left out; all are NULL for a person of the roster whose state nobody recorded.
+    """
+    import ibis
+
+    day = ibis.literal(view.day)
+    spells = view.table("household_roster")
+    here = spells.filter(
+        (spells.joined_on.isnull() | (spells.joined_on <= day)) & (spells.left_on.isnull() | (spells.left_on >= day))
+    )
+    states = view.table("member").rename(on_member="recorded_on").drop("sex", "ethnicity_group", "recorded_declared")
+    # two open spells of one person (a corrected first day makes a second key) are one member; a person without a state is one too
+    persons = here.group_by("person_id", "household_id").agg(relation=here.relation.min())
+    t = persons.left_join(states, "person_id").drop("person_id_right")
+    before_birthday = (view.day.month * 100 + view.day.day) < (t.born_on.month() * 100 + t.born_on.day())
+    return t.mutate(age_years=view.day.year - t.born_on.year() - before_birthday.cast("int64"))
+
+
+def claims_of_households(view: View) -> ir.Table:
+    """Claims with the household the person lived in on the day of treatment: it paid, also for a member who has died or left since."""
+    claims, spells = view.table("medical"), view.table("household_roster")
+    lived = spells.select("person_id", "household_id", "joined_on", "left_on")
+    inside = claims.join(
+        lived,
+        [
+            claims.person_id == lived.person_id,
+            lived.joined_on.isnull() | (lived.joined_on <= claims.treated_on),
+            lived.left_on.isnull() | (lived.left_on >= claims.treated_on),
+        ],
+    ).drop("person_id_right", "joined_on", "left_on")
+    return inside.distinct(on=["claim_id", "household_id"])

@@ -89,7 +89,7 @@ class Context:
     arrived
         Names of the tables that any township delivered in the last twelve months.
     members
-        Their members (`people.living_members`).
+        Their members (`accounts.living_members`).
     """
 
     view: View

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import divide, in_last_months, zero_where_delivered
-from returnrisk.features.people import ADULT_YEARS, OLD_YEARS
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+ADULT_YEARS, OLD_YEARS = 16, 60
 EMPLOYED = ("employer", "self_employed", "employee_formal", "employee_informal", "public_post", "farming", "family_worker")
 EDUCATION_YEARS = {"none": 0, "primary": 6, "lower_secondary": 9, "upper_secondary": 12, "tertiary": 15}
 _f = partial(

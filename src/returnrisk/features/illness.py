@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from returnrisk.accounts import claims_of_households
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import divide, in_last_months, months_since, zero_where_delivered
-from returnrisk.outcomes import claims_of_households
 
 _f = partial(
     Feature,

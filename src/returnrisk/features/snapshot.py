@@ -12,13 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.accounts import kept_periods, population, window_income
+from returnrisk.accounts import kept_periods, living_members, population, window_income
 from returnrisk.config import OutcomeSpec
 from returnrisk.errors import NotEnoughDataError
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import ARRIVING
 from returnrisk.features.families import FAMILIES, catalogue
-from returnrisk.features.people import living_members
 from returnrisk.outcomes import account_end, account_path, strata
 from returnrisk.store.view import View
 from returnrisk.timeline import Window, month_end

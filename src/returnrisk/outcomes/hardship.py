@@ -21,7 +21,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from returnrisk.accounts import delivered_months, register_net, window_frame
+from returnrisk.accounts import claims_of_households, delivered_months, register_net, window_frame
 from returnrisk.config import OutcomeSpec
 from returnrisk.outcomes.labels import Labels, label_days, labels_from
 from returnrisk.outcomes.status import account_end
@@ -38,21 +38,6 @@ RIGID_TABLES = ("expense", "medical")
 def closing_tables(spec: OutcomeSpec) -> tuple[str, ...]:
     """Tables whose reports must be in before a settlement day is closed."""
     return ("income",) if spec.hardship.event == "collapse" else ("income", *RIGID_TABLES)
-
-
-def claims_of_households(view: View) -> ir.Table:
-    """Claims with the household the person lived in on the day of treatment: it paid, also for a member who has died or left since."""
-    claims, spells = view.table("medical"), view.table("household_roster")
-    lived = spells.select("person_id", "household_id", "joined_on", "left_on")
-    inside = claims.join(
-        lived,
-        [
-            claims.person_id == lived.person_id,
-            lived.joined_on.isnull() | (lived.joined_on <= claims.treated_on),
-            lived.left_on.isnull() | (lived.left_on >= claims.treated_on),
-        ],
-    ).drop("person_id_right", "joined_on", "left_on")
-    return inside.distinct(on=["claim_id", "household_id"])
 
 
 def hardship_seen(view: View, *, ends: Sequence[dt.date], spec: OutcomeSpec) -> ir.Table:

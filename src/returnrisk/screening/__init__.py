@@ -1,0 +1,22 @@
+"""What the rules say the county must look at, with or without a model: facts of households, categories, elimination, checks.
+
+    with kept_facts(view, policy=policy) as facts:
+        categories(facts, policy=policy, day=view.day)
+
+Every answer is yes, no or cannot tell, with the missing fact named; "cannot tell" is never "no". Nothing here decides about anybody:
+categories and alerts are leads that people verify.
+"""
+
+from returnrisk.screening.bad_input import INPUT_CHECKS, bad_input, bad_input_counts, set_aside
+from returnrisk.screening.categories import CATEGORIES, categories, categories_in_use
+from returnrisk.screening.clauses import Category, Clause
+from returnrisk.screening.consistency import CHECKS, RESULTS, WHY_NOT, consistency, consistency_counts
+from returnrisk.screening.elimination import CRITERIA, STATES, TRACK, elimination
+from returnrisk.screening.facts import FACT_LABELS, household_facts, kept_facts
+from returnrisk.screening.windows import ScreeningWindows, screening_windows
+
+__all__ = [
+    "CATEGORIES", "CHECKS", "CRITERIA", "FACT_LABELS", "INPUT_CHECKS", "RESULTS", "STATES", "TRACK", "WHY_NOT", "Category", "Clause",
+    "ScreeningWindows", "bad_input", "bad_input_counts", "categories", "categories_in_use", "consistency", "consistency_counts", "elimination",
+    "household_facts", "kept_facts", "screening_windows", "set_aside",
+]  # fmt: skip
