@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from returnrisk.accounts import (
-    MOST_WINDOWS,
     SOURCES,
     delivered_months,
     lines_in_force,
@@ -28,6 +27,7 @@ from returnrisk.accounts import (
     window_frame,
     window_sums,
 )
+from returnrisk.accounts.ledger import MOST_WINDOWS
 from returnrisk.contracts import load_contracts
 from returnrisk.errors import NotEnoughDataError
 from returnrisk.store.tables import with_versions
@@ -367,7 +367,7 @@ def test_any_number_of_windows_is_added_up(view: View, monkeypatch: pytest.Monke
     """As many windows as a whole number holds at once, and the same in parts."""
     ends = [month_end(add_months(day("2019-02-01"), k)) for k in range(MOST_WINDOWS)]
     at_once = table_of(window_sums(view, ends=ends, window=YEAR))
-    monkeypatch.setattr("returnrisk.accounts.MOST_WINDOWS", 5)
+    monkeypatch.setattr("returnrisk.accounts.ledger.MOST_WINDOWS", 5)
     in_parts = table_of(window_sums(view, ends=ends, window=YEAR))
     keys = ["household_id", "ending_on"]
     pd.testing.assert_frame_equal(*(t.sort_values(keys, ignore_index=True) for t in (at_once, in_parts)))

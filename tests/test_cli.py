@@ -34,6 +34,8 @@ COMMANDS = {
     ("models", "promote"): cli.promote,
     ("benchmark", "eph"): cli.eph,
     ("demo",): cli.demo,
+    ("policy", "show"): cli.show_policy,
+    ("policy", "check"): cli.check_policy,
 }
 SCRIPT = Path(sys.executable).with_name("returnrisk")
 SMALL_DAY = "2025-03-31"
@@ -114,10 +116,12 @@ def test_every_promised_command_is_there():
         "models",
         "benchmark",
         "demo",
+        "policy",
     ]
     assert {name for name in cli.app if not name.startswith("-")} == set(promised)
     assert {name[0] for name in COMMANDS} == set(promised)
     assert {name for name in cli.models_app if not name.startswith("-")} == {"list", "promote"}
+    assert {name for name in cli.policy_app if not name.startswith("-")} == {"show", "check"}
 
 
 @pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
@@ -175,7 +179,7 @@ def test_wrong_usage_ends_with_2_and_a_reason(returnrisk, arguments, tmp_path, m
 
 @pytest.mark.parametrize("name", [n for n in COMMANDS if n[0] not in {"init", "simulate", "benchmark", "demo"}], ids=" ".join)
 def test_where_there_is_no_project_every_command_ends_with_2_and_advice(returnrisk, name, tmp_path):
-    day = ("--as-of", "2025-09-30") if name[0] in {"score", "visits", "report", "run"} else ()
+    day = ("--as-of", "2025-09-30") if name[-1] in {"score", "visits", "report", "run", "show"} else ()
     ended = returnrisk(*name, *day, "--project", tmp_path / "nowhere")
     assert ended.code == 2
     assert "returnrisk init" in ended.err

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import datetime as dt
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from returnrisk.contracts import load_contracts
 from returnrisk.errors import ConfigError, UnknownNameError
 from returnrisk.ingest.codes import CODES
 from returnrisk.ingest.inbox import ingest_inbox
@@ -25,6 +28,8 @@ from returnrisk.simulate.messy import (
     without_own_faults,
     write_messy_inbox,
 )
+from returnrisk.simulate.messy.files import write_sheet
+from returnrisk.simulate.messy.sheet import clean_sheet
 from returnrisk.store.tables import read_manifest
 
 KEY = b"key of the messy export's tests"
@@ -175,6 +180,16 @@ def test_attitude_columns_come_with_their_trap_and_stop_at_the_door(run: Run, tm
     assert set(ATTITUDE_COLUMNS) <= set(dropped.field[dropped.table_name == "household"])
     off = dataclasses.replace(run.county, parameters=run.county.parameters.changed({"traps.attitude_fields": False}))
     assert not len(write_messy_inbox(off, tmp_path / "off", rates=only).items)
+
+
+def test_cells_beyond_the_last_column_stand_in_their_own_row_where_others_hold_line_breaks(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"地区代码": [999901] * 4, "生效日期": [f"202{i}-01-01" for i in range(4)], "监测线标准": [7000.0] * 4})
+    sheet = clean_sheet("监测线.csv", frame, load_contracts()["line"])
+    sheet.layout.extra_columns["备注"] = ["见附件，\n已核", None, '"甲"\n乙\n', "丙"]
+    sheet.layout.columns.append("备注")
+    sheet.layout.more_cells[3] = ["见备注", "1"]
+    text = write_sheet(sheet, tmp_path).read_text(encoding="utf-8-sig")
+    assert [len(record) for record in csv.reader(io.StringIO(text, newline=""))] == [4, 4, 4, 4, 6]
 
 
 def test_unknown_kinds_and_impossible_rates_are_refused() -> None:

@@ -175,6 +175,13 @@ class HalfDeliverySpec:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """Which pack of rules a county works under: one of its own in `policy/`, or a shipped one."""
+
+    pack: str = "national"
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectConfig:
     """`returnrisk.toml` of a user's folder.
 
@@ -191,6 +198,7 @@ class ProjectConfig:
     delay_days: Mapping[str, int] = field(default_factory=dict)
     half_delivery: HalfDeliverySpec = field(default_factory=HalfDeliverySpec)
     visits: VisitsSpec = field(default_factory=VisitsSpec)
+    policy: PolicySpec = field(default_factory=PolicySpec)
     sources: tuple[SqlSourceSpec, ...] = ()
 
 

@@ -15,6 +15,10 @@ seed = 0
 per_township = 40            # 每乡镇每月户数 / households per township and month
 top_reasons = 3
 
+# 规则包：policy/<name>.yaml 或随包的 national、gansu-style、guangxi-style / rules: a pack of this folder, or a shipped one
+[policy]
+pack = "national"
+
 # 数据迟到天数，与契约不同时填写 / reporting delay in days where it is not the contract's
 [delay_days]
 # income = 45

@@ -9,14 +9,16 @@ import os
 import sys
 from pathlib import Path
 
-from returnrisk.cli.common import app, benchmark_app, models_app
+from returnrisk.cli.common import app, benchmark_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
+from returnrisk.cli.policy import check_policy, show_policy
 from returnrisk.cli.stages import evaluate, ingest, init, list_models, promote, report, run, score, train, visits
 from returnrisk.errors import ReturnRiskError, UsageError
 
 __all__ = [
     "app",
     "benchmark_app",
+    "check_policy",
     "demo",
     "eph",
     "evaluate",
@@ -25,10 +27,12 @@ __all__ = [
     "list_models",
     "main",
     "models_app",
+    "policy_app",
     "promote",
     "report",
     "run",
     "score",
+    "show_policy",
     "simulate",
     "train",
     "visits",

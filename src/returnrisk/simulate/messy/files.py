@@ -102,7 +102,7 @@ def _csv_bytes(sheet: Sheet) -> bytes:
     pc.write_csv(pa.Table.from_arrays(columns, names=[str(i) for i in range(len(columns))]), sink, options)
     body = sink.getvalue().decode("utf-8")
     if layout.more_cells:
-        records = body.split("\n")
+        records = _records(body)
         for place in np.flatnonzero(np.isin(lines, sorted(layout.more_cells))).tolist():
             records[place] += "".join(layout.delimiter + cell for cell in layout.more_cells[int(lines[place])])
         body = "\n".join(records)
@@ -113,6 +113,19 @@ def _csv_bytes(sheet: Sheet) -> bytes:
     writer.writerows(_headings(sheet))
     text = top.getvalue() + body + "\n" * layout.empty_lines
     return _encoded(text.replace("\n", layout.line_end), layout.encoding)
+
+
+def _records(body: str) -> list[str]:
+    """Lines of a csv, those joined that a quoted cell runs over."""
+    records: list[str] = []
+    is_open = False
+    for line in body.split("\n"):
+        if is_open:
+            records[-1] += f"\n{line}"
+        else:
+            records.append(line)
+        is_open ^= line.count('"') % 2 == 1
+    return records
 
 
 def _encoded(text: str, encoding: str) -> bytes:
