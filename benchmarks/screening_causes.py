@@ -63,7 +63,7 @@ def scored(county: SimulatedCounty, found: IncomeScreening) -> pd.DataFrame:
     named = pd.crosstab(causes["household_id"], causes["cause"]).gt(0).reindex(columns=[c.code for c in CAUSES], fill_value=False)
     true = shocked(county, found).add_prefix("true_")
     out = fell.join(named.add_prefix("named_")).join(true)
-    return out.fillna({c: False for c in out}).astype(bool)
+    return out.fillna(dict.fromkeys(out, False)).astype(bool)
 
 
 def projected(county: SimulatedCounty, found: IncomeScreening) -> pd.DataFrame:
@@ -83,7 +83,9 @@ def projected(county: SimulatedCounty, found: IncomeScreening) -> pd.DataFrame:
 def print_causes(rows: pd.DataFrame) -> None:
     """Markdown of the two tables of causes."""
     print(f"\nhouseholds with a fall: {len(rows)}\n")
-    print("| 原因 cause | shocks | named | struck | precision | recall | recall where the source fell | struck among all with a fall |")
+    print(
+        "| 原因 cause | shocks | named | struck | precision | recall | recall where the source fell | struck among all with a fall |"
+    )
     print("|---|---|--:|--:|--:|--:|--:|--:|")
     for code, shocks in SHOCKS.items():
         named, true = rows[f"named_{code}"], rows[f"true_{code}"]

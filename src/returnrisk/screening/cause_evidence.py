@@ -167,7 +167,12 @@ def dividend_cut(x: Falling) -> ir.Table:
     by_dividend = p.fell_dividend | p.unseen_dividend
     source = (p.fell_farming & ~by_dividend).ifelse("operating", "property")
     projects = _rows(
-        p, "dividend_cut", "industry_project", source=source, detail=p.state, explained=ibis.cases((by_dividend, p.dropped_dividend))
+        p,
+        "dividend_cut",
+        "industry_project",
+        source=source,
+        detail=p.state,
+        explained=ibis.cases((by_dividend, p.dropped_dividend)),
     )
     return ibis.union(projects, _ledger_alone(x, "dividend_cut", "dividend", "property"))
 

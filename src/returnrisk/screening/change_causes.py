@@ -166,7 +166,9 @@ def _other(x: Falling, fallen: ir.Table, named: ir.Table, items: ir.Table) -> ir
         explained=by_item.dropped_cny.cast("decimal(18,2)"), strength=2,
     )  # fmt: skip
     left = t.inner_join(_departures(x, t), "household_id")
-    return fell.union(_other_rows(left, "household_roster", detail=ibis.literal(""), explained=ibis.null("decimal(18,2)"), strength=1))
+    return fell.union(
+        _other_rows(left, "household_roster", detail=ibis.literal(""), explained=ibis.null("decimal(18,2)"), strength=1)
+    )
 
 
 def _other_rows(t: ir.Table, table: str, *, detail: Any, explained: Any, strength: int) -> ir.Table:
@@ -182,7 +184,7 @@ def _in_words(view: View, t: ir.Table) -> ir.Table:
     """Texts of the evidence in both languages."""
     import ibis
 
-    schema = {name: "string" for name in ("cause", "table_name", "detail", "text_zh", "text_en")}
+    schema = dict.fromkeys(("cause", "table_name", "detail", "text_zh", "text_en"), "string")
     words = ibis.memtable(wording(view), schema=schema)
     t = t.left_join(words, ["cause", "table_name", "detail"]).drop("cause_right", "table_name_right", "detail_right")
     on, cny = t.event_on.cast("string"), t.explained_cny.cast("string")

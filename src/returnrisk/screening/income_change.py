@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 TOTAL = "total"
-VERDICTS = {"rise": ("增收", "rise"), "fall": ("减收", "fall"), "level": ("持平", "unchanged"), "unknown": ("无法判断", "cannot tell")}
+VERDICTS = {
+    "rise": ("增收", "rise"),
+    "fall": ("减收", "fall"),
+    "level": ("持平", "unchanged"),
+    "unknown": ("无法判断", "cannot tell"),
+}
 SOURCE_LABELS = {
     "operating": ("经营性收入", "operating income"), "wage": ("工资性收入", "wages"), "property": ("财产性收入", "property income"),
     "transfer": ("转移性收入", "transfers"), "unallocated": ("未分来源收入", "income of no source"), TOTAL: ("家庭总收入", "total income"),
@@ -168,10 +173,10 @@ def _with_unknowns(view: View, policy: Policy, t: ir.Table) -> ir.Table:
     is_new = t.known_from.notnull() & (t.months_arrived >= fewest_last)
     has_last, has_same = t.months_last >= fewest_last, t.months_same >= fewest_same
     missing = ibis.cases(
-        (~t.in_ledger, "not_in_ledger"),
         (~has_last & is_new, "new_household"),
         (~has_last, "last_year_not_on_file"),
         (~has_same, "this_year_not_on_file"),
+        (~t.in_ledger, "not_in_ledger"),
         (t.projected_cny.isnull(), "no_projection"),
     )
     return t.mutate(

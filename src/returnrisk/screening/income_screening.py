@@ -61,7 +61,8 @@ class IncomeScreening:
         if part not in PARTS:
             raise UnknownNameError("part of the income screening", part, PARTS)
         table: pa.Table = getattr(self, part)
-        return table.to_pandas()
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
 
 
 def screen_income(view: View, *, policy: Policy, projection: Projection = seasonal_projection) -> IncomeScreening:
