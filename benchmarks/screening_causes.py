@@ -66,6 +66,15 @@ def scored(county: SimulatedCounty, found: IncomeScreening) -> pd.DataFrame:
     return out.fillna(dict.fromkeys(out, False)).astype(bool)
 
 
+def evidenced(found: IncomeScreening, rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per household and cause with a shock of its own: its evidence, and whether the shock struck."""
+    causes = found.frame("causes")
+    causes = causes[causes["cause"].isin(SHOCKS)]
+    state = causes["detail"].where(causes["table_name"] == "industry_project", "")
+    struck = [bool(rows.at[h, f"true_{c}"]) for h, c in zip(causes["household_id"], causes["cause"], strict=True)]
+    return pd.DataFrame({"cause": causes["cause"], "evidence": causes["table_name"] + " " + state, "struck": struck})
+
+
 def projected(county: SimulatedCounty, found: IncomeScreening) -> pd.DataFrame:
     """Total of the year as projected and as it was, where the whole of both years is in the comparison."""
     numbers = pseudonymise(county.truth["household_id"].astype(str).unique(), kind="household", key=KEY)
@@ -100,6 +109,13 @@ def print_causes(rows: pd.DataFrame) -> None:
             print(f"| {cause.code} | {len(those)} | {those['true_other'].mean():.2f} | {those['true_any'].mean():.2f} |")
 
 
+def print_evidence(rows: pd.DataFrame) -> None:
+    """Markdown of precision by what the cause was named on."""
+    print("\n| 原因 cause | evidence | named | precision |\n|---|---|--:|--:|")
+    for (cause, evidence), struck in rows.groupby(["cause", "evidence"])["struck"]:
+        print(f"| {cause} | {evidence.strip()} | {len(struck)} | {struck.mean():.2f} |")
+
+
 def print_projection(rows: pd.DataFrame) -> None:
     """Markdown of verdicts as projected and as the year turned out."""
     absolute = rows["error"].abs()
@@ -117,7 +133,7 @@ def main() -> None:
     parser.add_argument("seeds", nargs="+", type=int)
     parser.add_argument("--households", type=int, default=5000)
     asked = parser.parse_args()
-    policy, scores, years = load_policy("national"), [], []
+    policy, scores, proofs, years = load_policy("national"), [], [], []
     for seed in asked.seeds:
         county = simulate_county(n_households=asked.households, months=MONTHS, start=START, seed=seed)
         with tempfile.TemporaryDirectory() as folder:
@@ -127,8 +143,10 @@ def main() -> None:
             for day in DAYS:
                 found = screen_income(store.as_of(day), policy=policy)
                 scores.append(scored(county, found))
+                proofs.append(evidenced(found, scores[-1]))
                 years.append(projected(county, found))
     print_causes(pd.concat(scores))
+    print_evidence(pd.concat(proofs))
     print_projection(pd.concat(years))
 
 

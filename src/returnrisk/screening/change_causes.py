@@ -8,12 +8,14 @@ fault, and `support_not_delivered` is the office's.
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.policy import Policy
-from returnrisk.screening.cause_catalogue import AMOUNT, CAUSES, NUMBERS, wording
+from returnrisk.screening.cause_catalogue import AMOUNT, CAUSES, wording
 from returnrisk.screening.cause_evidence import COLUMNS, EVIDENCE, Falling
-from returnrisk.screening.comparison_months import Comparison
+from returnrisk.screening.comparison_months import Comparison, Hold
 from returnrisk.screening.income_change import TOTAL
 from returnrisk.store.view import View
 
@@ -33,7 +35,14 @@ ITEM_GROUPS = {
 
 
 def change_causes(
-    view: View, changes: ir.Table, *, policy: Policy, households: ir.Table, items: ir.Table, comparison: Comparison
+    view: View,
+    changes: ir.Table,
+    *,
+    policy: Policy,
+    households: ir.Table,
+    items: ir.Table,
+    comparison: Comparison,
+    hold: Hold = lambda _, table: table,
 ) -> ir.Table:
     """Causes of every fall.
 
@@ -41,6 +50,8 @@ def change_causes(
     ----------
     changes, households, items, comparison
         `income_changes`, `screened_households`, `compared_items` and `comparison_on` of the same view.
+    hold
+        Computes a table once.
 
     Returns
     -------
@@ -50,11 +61,17 @@ def change_causes(
     """
     import ibis
 
-    fallen = changes.filter(changes.verdict == "fall").select("household_id", "source", "change_cny")
-    x = _falling(view, fallen, policy=policy, households=households, items=items, comparison=comparison)
-    named = ibis.union(*(evidence(x).select(COLUMNS) for evidence in EVIDENCE))
-    named = _of_fallen_sources(named, fallen)
-    best = _best(named).union(_best(_other(x, fallen, named, items).select(COLUMNS)))
+    fallen = hold("fallen", changes.filter(changes.verdict == "fall").select("household_id", "source", "change_cny"))
+    who = households.select("household_id", "village_code").semi_join(fallen, "household_id")
+    members = hold("members", _members(view, who))
+    ledger = hold("ledger", _ledger(view, who, items, policy))
+    x = Falling(view=view, policy=policy, comparison=comparison, base=ledger, members=members)
+    departures = hold("departures", _departures(x, who))
+    x = replace(x, base=hold("falling", _with_departures(ledger, departures)))
+    named = ibis.union(*(hold(evidence.__name__, evidence(x).select(COLUMNS)) for evidence in EVIDENCE))
+    named = hold("named", _of_fallen_sources(named, fallen))
+    other = _other(fallen, named, items, departures, closed_on=comparison.closed_on)
+    best = _best(named).union(_best(hold("unexplained", other.select(COLUMNS))))
     numbers = ibis.memtable([{"cause": c.code, "number": c.number} for c in CAUSES], schema={"cause": "string", "number": "int64"})
     t = best.inner_join(numbers, "cause").inner_join(
         households.select("household_id", "village_code", "township_code"), "household_id"
@@ -64,13 +81,10 @@ def change_causes(
     return _in_words(view, t)
 
 
-def _falling(
-    view: View, fallen: ir.Table, *, policy: Policy, households: ir.Table, items: ir.Table, comparison: Comparison
-) -> Falling:
-    """Households with a fall and what the ledger shows of each group of items."""
+def _ledger(view: View, who: ir.Table, items: ir.Table, policy: Policy) -> ir.Table:
+    """What the ledger shows of each group of items of these households; no row of a group is no fall of it."""
     import ibis
 
-    who = households.select("household_id", "village_code").semi_join(fallen, "household_id")
     sums: dict[str, Any] = {}
     for group, names in ITEM_GROUPS.items():
         held = items.item.isin(names)
@@ -94,13 +108,14 @@ def _falling(
             f"unseen_{group}": ((before == 0) & (t[f"last_{group}"] > 0)).fill_null(False),
             f"recorded_{group}": t[f"recorded_{group}"],
         }
-    # where no fall can be said of the months on file (an item without rows), nothing explains one
-    base = t.select("household_id", "village_code", **columns)
-    x = Falling(view=view, policy=policy, comparison=comparison, base=base, members=_members(view, who))
-    gone = _departures(x, who).select("household_id").distinct().mutate(is_left=True)
-    t = base.left_join(gone, "household_id").drop("household_id_right")
-    base = t.mutate(member_left=t.is_left.fill_null(False)).drop("is_left")
-    return Falling(view=view, policy=policy, comparison=comparison, base=base, members=x.members)
+    return t.select("household_id", "village_code", **columns)
+
+
+def _with_departures(ledger: ir.Table, departures: ir.Table) -> ir.Table:
+    """The ledger's columns and member_left."""
+    gone = departures.select("household_id").distinct().mutate(is_left=True)
+    t = ledger.left_join(gone, "household_id").drop("household_id_right")
+    return t.mutate(member_left=t.is_left.fill_null(False)).drop("is_left")
 
 
 def _members(view: View, who: ir.Table) -> ir.Table:
@@ -137,7 +152,7 @@ def _best(rows: ir.Table) -> ir.Table:
     return t.mutate(is_first=first).filter(lambda t: t.is_first).drop("is_first", "strength")
 
 
-def _other(x: Falling, fallen: ir.Table, named: ir.Table, items: ir.Table) -> ir.Table:
+def _other(fallen: ir.Table, named: ir.Table, items: ir.Table, departures: ir.Table, *, closed_on: dt.date) -> ir.Table:
     """The worst fall that no cause explains, one a household: a member left, else the item that fell most."""
     import ibis
 
@@ -162,10 +177,10 @@ def _other(x: Falling, fallen: ir.Table, named: ir.Table, items: ir.Table) -> ir
     largest = everywhere.mutate(is_first=first == 0).filter(lambda t: t.is_first)
     by_item = t.left_join(largest, ["household_id", "source"]).drop("household_id_right", "source_right")
     fell = _other_rows(
-        by_item.mutate(event_on=ibis.literal(x.comparison.closed_on)), "income", detail=by_item.item.fill_null(""),
+        by_item.mutate(event_on=ibis.literal(closed_on)), "income", detail=by_item.item.fill_null(""),
         explained=by_item.dropped_cny.cast("decimal(18,2)"), strength=2,
     )  # fmt: skip
-    left = t.inner_join(_departures(x, t), "household_id")
+    left = t.inner_join(departures, "household_id")
     return fell.union(
         _other_rows(left, "household_roster", detail=ibis.literal(""), explained=ibis.null("decimal(18,2)"), strength=1)
     )
@@ -196,6 +211,3 @@ def _in_words(view: View, t: ir.Table) -> ir.Table:
         "household_id", "village_code", "township_code", "cause", "number", "place", "source", "table_name", "detail", "event_on",
         "recorded_on", "n_records", "explained_cny", "text_zh", "text_en",
     )  # fmt: skip
-
-
-__all__ = ["CAUSES", "ITEM_GROUPS", "NUMBERS", "change_causes"]

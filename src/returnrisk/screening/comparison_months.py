@@ -8,6 +8,7 @@ or not at all. A household younger than the window is compared from the first wh
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from returnrisk.timeline import IncomeYear, Window, add_months, months_between
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+Hold = Callable[[str, "ir.Table"], "ir.Table"]
+"""Gives a table back, computed once under a name: what is built on it stays small, and small expressions compile fast."""
 YEAR = Window("trailing", 12)
 TWO_YEARS = Window("trailing", 24)
 COMPARED, OPEN, LEFT_OUT = "compared", "open", "left_out"
@@ -65,9 +68,9 @@ def comparison_on(view: View, *, policy: Policy) -> Comparison:
 
 
 def compared_classes(view: View, households: ir.Table, comparison: Comparison) -> ir.Table:
-    """Households by what decides which months count: household_id, class_id, township_code, known_from (NULL: before last year)."""
+    """Households with what decides which of their months count: class_id and known_from (NULL: before last year) beside their columns."""
     late = young(view, window_frame([comparison.this_end], window=TWO_YEARS)).select("household_id", "known_from")
-    t = households.select("household_id", "township_code").left_join(late, "household_id").drop("household_id_right")
+    t = households.left_join(late, "household_id").drop("household_id_right")
     month = (t.known_from.year() * 12 + t.known_from.month()).fill_null(0)
     return t.mutate(class_id=(t.township_code * 10**5 + month).cast("int64"))
 

@@ -14,9 +14,8 @@ from returnrisk.policy import Policy
 from returnrisk.screening.comparison_months import (
     YEAR,
     Comparison,
-    compared_classes,
+    Hold,
     month_counts,
-    month_states,
     period_states,
 )
 from returnrisk.screening.projection import Projection, seasonal_projection
@@ -68,8 +67,13 @@ def screened_households(view: View, *, policy: Policy) -> ir.Table:
     return t.filter(t.registered_type.isin(groups) | (t.monitored & ibis.literal("monitored" in groups)))
 
 
-def compared_items(view: View, households: ir.Table, comparison: Comparison) -> ir.Table:
+def compared_items(view: View, households: ir.Table, states: ir.Table, comparison: Comparison) -> ir.Table:
     """The ledger of both years by item, on the months that are compared.
+
+    Parameters
+    ----------
+    households, states
+        `compared_classes` and `month_states` of the same view and comparison.
 
     Returns
     -------
@@ -77,10 +81,8 @@ def compared_items(view: View, households: ir.Table, comparison: Comparison) -> 
     last_cost_cny (last year), same_last_* and same_this_* (months on file in both years), all CNY decimals; recorded_on (its
     latest row).
     """
-    classes = compared_classes(view, households, comparison)
-    states = month_states(view, classes, comparison)
     rows = window_income(view, ends=comparison.ends, window=YEAR)
-    placed = rows.inner_join(classes.select("household_id", "class_id"), "household_id")
+    placed = rows.inner_join(households.select("household_id", "class_id"), "household_id")
     t = placed.inner_join(period_states(view, states, comparison), ["class_id", "period_start", "period_end"])
     parts = {"last": ~t.is_this, "same_last": ~t.is_this & t.is_compared, "same_this": t.is_this & t.is_compared}
     sums = {
@@ -97,18 +99,21 @@ def income_changes(
     *,
     policy: Policy,
     households: ir.Table,
+    states: ir.Table,
     items: ir.Table,
-    comparison: Comparison,
     projection: Projection = seasonal_projection,
+    hold: Hold = lambda _, table: table,
 ) -> ir.Table:
     """Change of every source and of the total.
 
     Parameters
     ----------
-    households, items, comparison
-        `screened_households`, `compared_items` and `comparison_on` of the same view.
+    households, states, items
+        `compared_classes` of `screened_households`, `month_states` and `compared_items` of the same view.
     projection
         What the open months will bring.
+    hold
+        Computes a table once.
 
     Returns
     -------
@@ -118,7 +123,8 @@ def income_changes(
     missing (why a verdict is unknown; NULL where it is not). CNY of the household in the compared months; sources add up to the
     total. NULL: unknown.
     """
-    t = _with_unknowns(view, policy, _by_source(view, policy, households, items, comparison, projection))
+    opens = hold("open_months", projection(view, items=items, policy=policy).select("household_id", "source", "open_cny"))
+    t = _with_unknowns(view, policy, hold("sums", _by_source(households, states, items, opens)))
     tolerance = policy.number("income_change_tolerance", view.day)
     for prefix, before, now in (("same_", t.same_last_cny, t.same_this_cny), ("", t.last_cny, t.projected_cny)):
         change = (now - before).cast("decimal(18,2)")
@@ -131,19 +137,14 @@ def income_changes(
     )  # fmt: skip
 
 
-def _by_source(
-    view: View, policy: Policy, households: ir.Table, items: ir.Table, comparison: Comparison, projection: Projection
-) -> ir.Table:
+def _by_source(households: ir.Table, states: ir.Table, items: ir.Table, opens: ir.Table) -> ir.Table:
     """Sums by source and in total, with the months of each household."""
     import ibis
 
-    classes = compared_classes(view, households, comparison)
-    months = month_counts(month_states(view, classes, comparison))
-    homes = households.select(*_GRAIN).inner_join(classes.select("household_id", "class_id", "known_from"), "household_id")
-    homes = homes.inner_join(months, "class_id").drop("class_id")
+    homes = households.select(*_GRAIN, "class_id", "known_from")
+    homes = homes.inner_join(month_counts(states), "class_id").drop("class_id")
     nets = {part: (items[f"{part}_gross_cny"] - items[f"{part}_cost_cny"]).sum() for part in ("last", "same_last", "same_this")}
     sums = items.group_by("household_id", "source").agg(**{f"{part}_cny": net.cast("decimal(18,2)") for part, net in nets.items()})
-    opens = projection(view, items=items, policy=policy).select("household_id", "source", "open_cny")
     found = sums.left_join(opens, ["household_id", "source"]).drop("household_id_right", "source_right")
     found = found.mutate(projected_cny=(found.same_this_cny + found.open_cny).cast("decimal(18,2)"))
     names = ibis.memtable({"source": list(SOURCES)}, schema={"source": "string"})
@@ -212,7 +213,7 @@ def income_totals(view: View, changes: ir.Table, *, policy: Policy, households: 
     is_total = changes.source == TOTAL
     whole = changes.filter(is_total).drop("source", "village_code", "township_code")
     falling = changes.filter(~is_total).group_by("household_id").agg(n_sources_falling=lambda t: t.count(where=t.verdict == "fall"))
-    t = households.inner_join(whole, "household_id").inner_join(falling, "household_id")
+    t = households.drop("class_id", "known_from").inner_join(whole, "household_id").inner_join(falling, "household_id")
     at = households.select("household_id", "village_code", ending_on=ibis.literal(comparison.this_end))
     lines = lines_in_force(view, at).select("household_id", "line_cny_year")
     t = t.left_join(lines, "household_id").drop("household_id_right")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from returnrisk.errors import UnknownNameError
 from returnrisk.policy import Policy
 from returnrisk.screening.change_causes import change_causes
-from returnrisk.screening.comparison_months import Comparison, comparison_on
+from returnrisk.screening.comparison_months import Comparison, compared_classes, comparison_on, month_states
 from returnrisk.screening.income_change import compared_items, income_changes, income_totals, screened_households
 from returnrisk.screening.measures import suggested_measures
 from returnrisk.screening.projection import Projection, seasonal_projection
@@ -83,20 +84,25 @@ def screen_income(view: View, *, policy: Policy, projection: Projection = season
         A parameter has no value on the view's day.
     """
     comparison = comparison_on(view, policy=policy)
-    households = screened_households(view, policy=policy)
-    with view.kept("income_change_households", lambda: households):
-        homes = view.derived("income_change_households", lambda: households)
-        with view.kept("income_change_items", lambda: compared_items(view, homes, comparison)):
-            items = view.derived("income_change_items", lambda: homes)
-            found = {"policy": policy, "households": homes, "items": items, "comparison": comparison}
-            with view.kept("income_changes", lambda: income_changes(view, projection=projection, **found)):
-                changes = view.derived("income_changes", lambda: homes)
-                with view.kept("income_change_causes", lambda: change_causes(view, changes, **found)):
-                    causes = view.derived("income_change_causes", lambda: homes)
-                    totals = income_totals(view, changes, policy=policy, households=homes, comparison=comparison)
-                    parts = {"totals": totals, "changes": changes, "causes": causes}
-                    parts["measures"] = suggested_measures(view, causes, households=homes)
-                    tables = {name: _sorted(part, _ORDER[name]) for name, part in parts.items()}
+    with contextlib.ExitStack() as kept:
+
+        def hold(name: str, table: ir.Table) -> ir.Table:
+            kept.enter_context(view.kept(f"income_change_{name}", lambda: table))
+            return view.derived(f"income_change_{name}", lambda: table)
+
+        homes = hold("households", compared_classes(view, screened_households(view, policy=policy), comparison))
+        states = hold("months", month_states(view, homes, comparison))
+        items = hold("items", compared_items(view, homes, states, comparison))
+        found = {"policy": policy, "households": homes, "items": items, "hold": hold}
+        changes = hold("changes", income_changes(view, states=states, projection=projection, **found))
+        causes = hold("causes", change_causes(view, changes, comparison=comparison, **found))
+        parts = {
+            "totals": income_totals(view, changes, policy=policy, households=homes, comparison=comparison),
+            "changes": changes,
+            "causes": causes,
+            "measures": suggested_measures(view, causes, households=homes),
+        }
+        tables = {name: _sorted(part, _ORDER[name]) for name, part in parts.items()}
     return IncomeScreening(day=view.day, comparison=comparison, **tables)
 
 
