@@ -23,7 +23,7 @@ class Cause:
 
 CAUSES = (
     Cause(1, "farming_shrank", "种植养殖减少", "farming or livestock shrank"),
-    Cause(2, "job_lost", "外出务工岗位减少", "a job was lost"),
+    Cause(2, "job_lost", "务工岗位减少", "a job was lost"),
     Cause(3, "post_lost", "公益岗位或帮扶车间岗位减少", "a public post or workshop job was lost"),
     Cause(4, "dividend_cut", "产业分红减少", "dividends of an industry project were cut"),
     Cause(5, "no_micro_credit", "未获小额信贷支持", "no micro-credit any more"),
