@@ -149,8 +149,8 @@ def _refuse_with_parents(sheet: Sheet, gone: Mapping[tuple[str, str], frozenset[
     """Plan the refusal of rows whose household or person will have no accepted row."""
     orphan = np.zeros(len(sheet.frame), dtype=bool)
     for column in sheet.columns:
-        if refused := gone.get(column.field.references or ("", "")):
-            orphan |= sheet.frame[column.header].isin(refused).to_numpy()
+        if values := gone.get(column.field.references or ("", "")):
+            orphan |= sheet.frame[column.header].isin(values).to_numpy()
     rows = set(np.flatnonzero(orphan & ~sheet.silent).tolist())
     if not rows:
         return
