@@ -52,7 +52,7 @@ pd.set_option("display.max_columns", 30, "display.max_colwidth", 80, "display.pr
 home = tempfile.TemporaryDirectory()
 project = returnrisk.init_project(Path(home.name, "county"), county_zh="模拟县", county_en="Simulated County", synthetic=True)
 start, months = dt.date(2018, 10, 1), 66
-files = write_inbox(simulate_county(n_households=1400, months=months, start=start, seed=0), project.root / "inbox")
+files = write_inbox(simulate_county(n_households=1800, months=months, start=start, seed=0), project.root / "inbox")
 today = month_end(add_months(start, months - 1))
 f"{len(files)} files, {today}"
 

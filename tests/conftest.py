@@ -15,7 +15,7 @@ from returnrisk.project import Project, init_project, open_project
 from returnrisk.resources import data_folder
 from returnrisk.timeline import add_months, month_end
 
-HOUSEHOLDS, MONTHS = 1400, 66
+HOUSEHOLDS, MONTHS = 1800, 66
 """About the smallest county that two calibration days and one test day can be learnt from, with safely 20 events in every part."""
 DAYS = {"n_calibrate": 2, "n_test": 1}
 SMALL_KEY = b"key of the small county of the tests"

@@ -266,7 +266,7 @@ def _spoil_amounts(tables: Tables) -> None:
 
 
 def _spoil_states(tables: Tables) -> None:
-    """Empty cells, disability without a grade, measures not delivered, and twenty more cases of monitoring, most of them closed."""
+    """Empty cells, ungraded disability, measures not delivered, 低保 granted and ended, twenty more cases of monitoring, most closed."""
     homes = sorted({row["household_id"] for row in tables["household"]})
     for i, household in enumerate(homes[::4]):
         begun = add_months(day("2020-06-10"), i)
@@ -284,6 +284,15 @@ def _spoil_states(tables: Tables) -> None:
             row |= {"health_cover": None, "education": None, "works_away": None, "employment": None}
     for i, row in enumerate(tables["support"]):
         row["delivered"] = i % 6 != 0
+    for i, household in enumerate(homes[::6]):
+        begun = add_months(day("2020-04-01"), i)
+        paid = {"household_id": household, "programme": "dibao", "period_start": begun, "status": "granted", "amount_cny": Decimal("310.00"),
+                "recorded_on": begun + dt.timedelta(days=9)}  # fmt: skip
+        ended = add_months(begun, 9)
+        tables["subsidy"] += [
+            paid,
+            {**paid, "period_start": ended, "status": "cancelled", "amount_cny": Decimal(0), "recorded_on": ended},
+        ]
     for i, household in enumerate(homes[::3]):
         decided = add_months(day("2020-03-08"), i)
         tables["support"].append({"household_id": household, "measure": "housing", "started_on": decided, "delivered": i % 2 == 0, "ended_on": None,

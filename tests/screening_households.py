@@ -65,7 +65,7 @@ def add_home(
     **columns: Any,
 ) -> None:
     """One household. `year` and `last_year`: crops of 2024 and 2023 (None: no ledger); `ledger`: source, item, month, gross, cost."""
-    made.household(number, village, members=people or [ADULT], housing_grade="A", water_safe=True, **columns)
+    made.household(number, village, members=people or [ADULT], **{"housing_grade": "A", "water_safe": True, **columns})
     for amount, month in ((year, "2024-06-01"), (last_year, "2023-06-01")):
         if amount is not None:
             made.income(number, "operating", "crops", [day(month)], Decimal(amount))

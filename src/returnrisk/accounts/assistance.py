@@ -86,8 +86,8 @@ def _assumed_wages(view: View, wages: ir.Table, *, ends: Sequence[dt.date], wind
 
 def _employment_costs(items: ir.Table, shares: ir.Table) -> ir.Table:
     t = items.filter(items.part == "counted").inner_join(shares, ["ending_on", "item"])
-    # both of one type, for the engine to multiply exactly
-    earned = t.group_by("household_id", "ending_on", "cost_share").agg(earned_cny=t.amount_cny.sum().cast("decimal(18,6)"))
+    # both of one type, for the engine to multiply exactly, and of one wide enough for the product
+    earned = t.group_by("household_id", "ending_on", "cost_share").agg(earned_cny=t.amount_cny.sum().cast("decimal(20,6)"))
     taken = earned.mutate(taken_cny=(earned.earned_cny * earned.cost_share).cast("decimal(18,2)"))  # half up, to the fen
     t = taken.filter(taken.taken_cny > 0)
     named = {"source": "wage", "item": EMPLOYMENT_COST, "part": "deducted"}
@@ -132,13 +132,12 @@ def _worked_months(view: View, lived: ir.Table) -> ir.Table:
     known = spells.select("person_id").distinct()
     by_state = lived.filter(lived.employment.isin(EARNING_STATES)).anti_join(known, "person_id")
     paid = spells.filter(spells.kind.isin(EARNING_SPELLS))
-    running = [
-        lived.person_id == paid.person_id,
-        paid.started_on <= lived.last_on,
-        paid.ended_on.isnull() | (paid.ended_on >= lived.last_on),
-    ]
+    # joined by equality, then filtered: a join on the days too compares every member with every spell
+    spans = paid.select("person_id", "started_on", "ended_on")
+    t = lived.inner_join(spans, "person_id")
+    by_spell = t.filter((t.started_on <= t.last_on) & (t.ended_on.isnull() | (t.ended_on >= t.last_on)))
     columns = ("household_id", "person_id", "ending_on", "month_on")
-    return by_state.select(*columns).union(lived.semi_join(paid, running).select(*columns))
+    return by_state.select(*columns).union(by_spell.select(*columns).distinct())
 
 
 def _stated_wage_months(view: View, *, first: dt.date, last: dt.date) -> ir.Table:

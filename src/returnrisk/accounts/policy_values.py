@@ -61,7 +61,7 @@ def employment_cost_shares(view: View, policy: PolicyValues, *, ends: Sequence[d
         if policy.flag("deduct_employment_cost", end)
         for item in _listed_items(view, policy, "employment_cost_items", end)
     ]
-    return ibis.memtable(rows, schema={"ending_on": "date", "item": "string", "cost_share": "decimal(18,6)"}) if rows else None
+    return ibis.memtable(rows, schema={"ending_on": "date", "item": "string", "cost_share": "decimal(20,6)"}) if rows else None
 
 
 def minimum_wages(policy: PolicyValues, *, ends: Sequence[dt.date]) -> ir.Table | None:

@@ -1,7 +1,8 @@
-"""What the rules say the county must look at, with or without a model: facts of households, categories, elimination, checks.
+"""What the rules say the county must look at, with or without a model: facts of households, categories, elimination, checks, 减收排查.
 
     with kept_facts(view, policy=policy) as facts:
         categories(facts, policy=policy, day=view.day)
+    screen_income(view, policy=policy).frame("causes")
 
 Every answer is yes, no or cannot tell, with the missing fact named; "cannot tell" is never "no". Nothing here decides about anybody:
 categories and alerts are leads that people verify.
@@ -13,10 +14,11 @@ from returnrisk.screening.clauses import Category, Clause
 from returnrisk.screening.consistency import CHECKS, RESULTS, WHY_NOT, consistency, consistency_counts
 from returnrisk.screening.elimination import CRITERIA, STATES, TRACK, elimination
 from returnrisk.screening.facts import FACT_LABELS, household_facts, kept_facts
+from returnrisk.screening.income_screening import IncomeScreening, screen_income
 from returnrisk.screening.windows import ScreeningWindows, screening_windows
 
 __all__ = [
     "CATEGORIES", "CHECKS", "CRITERIA", "FACT_LABELS", "INPUT_CHECKS", "RESULTS", "STATES", "TRACK", "WHY_NOT", "Category", "Clause",
-    "ScreeningWindows", "bad_input", "bad_input_counts", "categories", "categories_in_use", "consistency", "consistency_counts", "elimination",
-    "household_facts", "kept_facts", "screening_windows", "set_aside",
+    "IncomeScreening", "ScreeningWindows", "bad_input", "bad_input_counts", "categories", "categories_in_use", "consistency", "consistency_counts", "elimination",
+    "household_facts", "kept_facts", "screen_income", "screening_windows", "set_aside",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from returnrisk.simulate.export import inbox_files
 from returnrisk.simulate.messy.cells import CELL_DIRT, CellDirt
 from returnrisk.simulate.messy.files import write_sheet
 from returnrisk.simulate.messy.half import plant_half_deliveries
-from returnrisk.simulate.messy.key import Parents, PlantedKey, key_of, parents_of
+from returnrisk.simulate.messy.key import PlantedKey, key_of, refused_values
 from returnrisk.simulate.messy.layouts import LAYOUT_DIRT, add_attitudes
 from returnrisk.simulate.messy.rates import DirtRates, default_rates
 from returnrisk.simulate.messy.rows import FILE_ROW_DIRT, NO_QUARANTINE, ROW_DIRT, RowDirt, other_county_file
@@ -99,15 +99,15 @@ def soiled_sheets(county: SimulatedCounty, *, rates: DirtRates) -> list[Sheet]:
     rng = _rng(county.seed, "other_county_file")
     if rng.random() < rates.of["other_county_file"]:
         sheets.append(other_county_file(rng, by_table["household"][0]))
-    parents: dict[tuple[str, str], Parents] = {}
+    gone: dict[tuple[str, str], frozenset[str]] = {}
     for name in order:
         own = by_table[name]
         for sheet in own:
-            _refuse_with_parents(sheet, parents)
+            _refuse_with_parents(sheet, gone)
         _plant_rows(own, rates, homes, seed=county.seed)
         for table, field in {f.references for c in contracts.values() for f in c.fields if f.references}:
             if table == name:
-                parents[table, field] = parents_of(own, field)
+                gone[table, field] = refused_values(own, field)
     return sheets
 
 
@@ -145,23 +145,19 @@ def _plant_layouts(sheets: list[Sheet], rates: DirtRates, *, seed: int) -> None:
             row_dirt.plant(rng, able[i], -1)
 
 
-def _refuse_with_parents(sheet: Sheet, parents: Mapping[tuple[str, str], Parents]) -> None:
-    """Plan the refusal of rows whose household or person will have no accepted row, or has none in the clean files either."""
-    orphan, already = np.zeros(len(sheet.frame), dtype=bool), np.zeros(len(sheet.frame), dtype=bool)
+def _refuse_with_parents(sheet: Sheet, gone: Mapping[tuple[str, str], frozenset[str]]) -> None:
+    """Plan the refusal of rows whose household or person will have no accepted row."""
+    orphan = np.zeros(len(sheet.frame), dtype=bool)
     for column in sheet.columns:
-        if known := parents.get(column.field.references or ("", "")):
-            values = sheet.frame[column.header]
-            absent = known.absent(values)
-            already |= absent
-            orphan |= absent | values.isin(known.refused).to_numpy()
+        if values := gone.get(column.field.references or ("", "")):
+            orphan |= sheet.frame[column.header].isin(values).to_numpy()
     rows = set(np.flatnonzero(orphan & ~sheet.silent).tolist())
     if not rows:
         return
     sheet.planned = [p for p in sheet.planned if p.kind != "merged_cells" or p.row not in rows]
     refused = {p.row for p in sheet.planned if p.outcome in ("quarantined", "not_sent")}
     for row in sorted(rows - refused):
-        kind = "orphan_already" if already[row] else "knock_on"
-        sheet.plan(Planned(kind, "CON006", "quarantined", row=row, in_clean_store=not already[row]))
+        sheet.plan(Planned("knock_on", "CON006", "quarantined", row=row))
 
 
 def _homes(by_table: Mapping[str, list[Sheet]]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,7 +52,7 @@ def key_of(sheets: list[Sheet]) -> PlantedKey:
             line = -1 - p.extra if p.extra >= 0 else p.row
             is_row = (p.extra >= 0 or p.row >= 0) and line in number
             page, at = places[number[line]] if is_row else (sheet.sheet_name, 0)
-            items.append((p.kind, p.code, p.outcome, sheet.table, sheet.name, page, at, p.row if p.in_clean_store else -1, p.field))
+            items.append((p.kind, p.code, p.outcome, sheet.table, sheet.name, page, at, p.row, p.field))
             if p.outcome == "added":
                 added.append({"table_name": sheet.table, **_identity_of_extra(sheet, p.extra)})
     frame = pd.DataFrame(items, columns=list(ITEM_COLUMNS)).sort_values(list(ITEM_COLUMNS), ignore_index=True)
@@ -81,27 +80,8 @@ def _identity_of_extra(sheet: Sheet, extra: int) -> dict[str, object]:
     return {str(k): v for k, v in own.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Parents:
-    """Values that rows of other tables may refer to: those on file (Arrow strings), and those among them that no accepted row will hold."""
-
-    on_file: Any
-    refused: frozenset[str]
-
-    def absent(self, values: pd.Series[Any]) -> Any:
-        """Which values are on no file at all; a missing one refers to nothing."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        array = pa.Array.from_pandas(values)
-        found = pc.is_in(array, value_set=self.on_file.cast(array.type))
-        return pc.and_(pc.is_valid(array), pc.invert(found)).to_numpy(zero_copy_only=False)
-
-
-def parents_of(sheets: list[Sheet], field_name: str) -> Parents:
-    """Values of a field in soiled sheets."""
-    import pyarrow as pa
-
+def refused_values(sheets: list[Sheet], field_name: str) -> frozenset[str]:
+    """Values of a field that no accepted row of these soiled sheets will hold."""
     alive: set[str] = set()
     every: set[str] = set()
     for sheet in sheets:
@@ -113,4 +93,4 @@ def parents_of(sheets: list[Sheet], field_name: str) -> Parents:
         values = sheet.frame[column.header]
         alive |= set(values[~refused].dropna())
         every |= set(values.dropna())
-    return Parents(pa.array(sorted(every), pa.string()), frozenset(every - alive))
+    return frozenset(every - alive)

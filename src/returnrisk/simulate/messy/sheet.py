@@ -53,10 +53,7 @@ class ExtraRow:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One thing planted: on a clean row (`row`), on an added one (`extra`), or on the whole file (neither).
-
-    `in_clean_store`: whether the clean store holds the clean row at all.
-    """
+    """One thing planted: on a clean row (`row`), on an added one (`extra`), or on the whole file (neither)."""
 
     kind: str
     code: str
@@ -64,7 +61,6 @@ class Planned:
     row: int = -1
     extra: int = -1
     field: str = ""
-    in_clean_store: bool = True
 
 
 @dataclass(slots=True)
