@@ -12,6 +12,7 @@ from returnrisk.ingest.headers import recognise_table
 from tests.contract_documents import CORE, document, table_of
 
 OFFICES = {
+    "alert_closure": ("乡村振兴局", "event", 5),
     "asset": ("民政局", "event", 30), "authorisation": ("民政局", "event", 5), "disability": ("残联", "monthly", 30),
     "disaster": ("应急管理局", "event", 15), "employment": ("人社局", "monthly", 30), "expense": ("民政局", "monthly", 30),
     "hazard": ("应急管理局", "event", 10), "industry_project": ("农业农村局", "monthly", 30), "insurance": ("金融办", "monthly", 30),
