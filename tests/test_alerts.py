@@ -13,10 +13,12 @@ from returnrisk.policy import (
     Condition,
     FactWindow,
     GuaranteeFact,
+    TableFact,
 )
 from returnrisk.screening.alert_ledger import RAISED_COLUMNS, alert_states, merge_alerts, read_alerts, write_alerts
 from returnrisk.screening.alert_yield import alert_yield
 from returnrisk.screening.alerts import raise_alerts
+from returnrisk.store.view import View
 from tests.alert_county import (
     CALM,
     DAY,
@@ -34,7 +36,7 @@ from tests.alert_county import (
     store_for,
     table_fact,
 )
-from tests.feature_households import Tables, copy_rows, day, rough_store
+from tests.feature_households import Tables, copy_rows, day, rough_rows, rough_store, store_of
 
 # -- ids, since, known -------------------------------------------------------------------------------------------------------------
 
@@ -265,3 +267,17 @@ def test_five_rules_agree_with_plain_pandas_on_a_simulated_county():
     assert {n: n_open[n] for n in open_ones} == {n: len(h) for n, h in open_ones.items()}
     assert min(map(len, expected.values())) > 0
     assert n_open["sum"] > 0
+
+
+def test_without_the_rows_recorded_after_the_day_a_simulated_county_gives_the_same_alerts():
+    on = dt.date(2022, 3, 31)
+    rules = [r for r in shipped().values() if all(isinstance(f, TableFact) for f in r.facts) and "category" not in r.group]
+    known = {name: [row for row in rows if row["recorded_on"] <= on] for name, rows in rough_rows().items()}
+    assert sum(map(len, known.values())) < sum(map(len, rough_rows().values()))
+
+    def found(view: View) -> pd.DataFrame:
+        return raise_alerts(view, policy=POLICY, facts=facts_of(view), rules=rules).alerts
+
+    whole = found(rough_store().as_of(on))
+    assert len(whole) > 20
+    pd.testing.assert_frame_equal(found(store_of("alerts-known", known).as_of(on)), whole)
