@@ -486,7 +486,7 @@ def _employed(member: dict[str, Any], jobs: list[dict[str, Any]], on: dt.date) -
     return any(j["started_on"] <= on and (j["ended_on"] is None or on <= j["ended_on"]) for j in paid)
 
 
-@pytest.mark.parametrize("name", ["national", "gansu-style"])
+@pytest.mark.parametrize("name", ["national", pytest.param("gansu-style", marks=pytest.mark.slow)])
 def test_every_account_of_a_county_equals_plain_python_to_the_cent(name: str):
     ends, known_on = [day("2021-09-30"), day("2022-01-31")], day("2022-09-30")
     view, ledger = rough_store().as_of(known_on), Ledger(rough_rows(), known_on)

@@ -230,6 +230,7 @@ def any_of(values: list[bool | None]) -> bool | None:
     return True if True in values else (None if None in values else False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", DAYS)
 def test_a_simulated_county_against_plain_python(day: dt.date):
     policy, view = load_policy("national"), mini_store().as_of(day)
