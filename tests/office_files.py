@@ -28,11 +28,13 @@ SHEETS = {
     "查询授权": "户编号,授权事项,签署日期,有效期至,撤销日期,登记日期\n{house},经济状况核对,2024-05-01,2025-04-30,,2024-05-02\n",
     "申诉台账": "申诉编号,户编号,申诉日期,申诉事项,复核结果,办结日期,登记日期\nSS-0001,{house},2024-05-01,数据错误,,,2024-05-03\n"
     "SS-0001,{house},2024-05-01,数据错误,部分成立,2024-05-20,2024-05-21\n",
+    "销号台账": "预警编号,销号申请部门,申请日期,审批日期,登记日期\na0123456789abcde,医保局,2024-05-01,,2024-05-02\n"
+    "a0123456789abcde,医保局,2024-05-01,2024-05-20,2024-05-21\n",
     "帮扶责任人": "责任人编号,负责村代码,岗位类别,月走访户数,到岗日期,离任日期,登记日期\nZR-0001,{village},帮扶干部,12,2024-01-01,,2024-01-10\n",
 }  # fmt: skip
 """One file per table: named and headed by aliases, codes in Chinese."""
 TABLES = (
-    "asset", "authorisation", "disability", "disaster", "employment", "expense", "hazard", "industry_project", "insurance", "loan",
+    "alert_closure", "asset", "authorisation", "disability", "disaster", "employment", "expense", "hazard", "industry_project", "insurance", "loan",
     "objection", "price", "schooling", "signal", "visit", "visitor",
 )  # fmt: skip
 NAMED = "手工"

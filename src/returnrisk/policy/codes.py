@@ -27,6 +27,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     "POL021": ("预警规则没有条件", "an alert rule without facts"),
     "POL022": ("预警规则引用的参数不存在或不是数", "an alert rule names a parameter that is no number"),
     "POL023": ("预警规则缺少必要内容", "an alert rule is incomplete"),
+    "POL024": (
+        "预警规则用到不存在的表、列、代码或类别",
+        "an alert rule names a table, column, code or category that does not exist",
+    ),
 }
 """Code → Chinese and English."""
 

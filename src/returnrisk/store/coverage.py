@@ -34,6 +34,7 @@ _PERIOD = {
     "asset": "checked_on",
     "authorisation": "granted_on",
     "objection": "raised_on",
+    "alert_closure": "applied_on",
     "visitor": "valid_from",
 }
 _COUNTS = ("n_input", "n_accepted", "n_duplicate", "n_quarantined")
