@@ -31,7 +31,7 @@ from returnrisk.store.tables import write_store
 from returnrisk.store.view import View, open_store
 from tests.feature_households import County, Row, day, month_starts, scratch_folder, store_of
 from tests.hand_county import typed
-from tests.screening_households import ADULT, CHILD, DAY, NO_EXPENSE, NO_MEDICAL, NOTHING, add_home, county, person
+from tests.screening_households import ADULT, CHILD, DAY, NO_EXPENSE, NO_MEDICAL, NOTHING, WHOLE, add_home, county, person
 
 NATIONAL = load_policy("national")
 UNABLE = person(labour_capacity="none")
@@ -195,6 +195,9 @@ def spoil(made: County, number: int, code: str) -> None:
         made.income(number, "wage", "local_work", month_starts("2024-03", "2024-04"), 10, person=9991)
     elif code == "SCR104":
         made.tables["household"].remove(next(r for r in made.tables["household"] if r["household_id"] == number))
+    elif code == "SCR107":
+        own = next(r for r in made.tables["line"])
+        made.tables["line"].append({**own, "area_code": WHOLE, "line_cny_year": Decimal(8701)})
     elif code == "SCR105":
         made.income(number, "operating", "livestock", [day("2024-03-01")], 10, cost=Decimal("-0.01"))
     else:
@@ -212,20 +215,22 @@ def unchecked(name: str, made: County) -> View:
     return open_store(folder).as_of(DAY)
 
 
-ROWS = {"SCR101": 1, "SCR102": 2, "SCR103": 2, "SCR104": 1, "SCR105": 1, "SCR106": 1}
+ROWS = {"SCR101": 1, "SCR102": 2, "SCR103": 2, "SCR104": 1, "SCR105": 1, "SCR106": 1, "SCR107": 1}
 
 
 @pytest.mark.parametrize("check", INPUT_CHECKS, ids=lambda c: c.code)
 def test_bad_input_is_counted_and_the_run_goes_on(check: Any):
     made = county()
+    for row in made.tables["line"]:
+        row["line_cny_year"] = NATIONAL.number("monitoring_line", DAY)
     add_home(made, 101, people=[ADULT, CHILD])
-    add_home(made, 999, people=[ADULT, CHILD])
+    add_home(made, 999, people=[ADULT, CHILD], village=NO_MEDICAL if check.code == "SCR107" else WHOLE)
     view = store_of("sound", made.tables, delay=20).as_of(DAY)
-    assert bad_input(view).count().to_pyarrow().as_py() == 0
-    assert set(bad_input_counts(view, bad_input(view))["result"]) == {"fine"}
+    assert bad_input(view, policy=NATIONAL).count().to_pyarrow().as_py() == 0
+    assert set(bad_input_counts(view, bad_input(view, policy=NATIONAL))["result"]) == {"fine"}
     spoil(made, 101, check.code)
     view = unchecked(check.code, made)
-    found = bad_input(view)
+    found = bad_input(view, policy=NATIONAL)
     assert found.to_pandas().to_dict("records") == [
         {"household_id": 101, "code": check.code, "n_rows": ROWS[check.code], "sets_aside": check.sets_aside}
     ]
@@ -233,11 +238,12 @@ def test_bad_input_is_counted_and_the_run_goes_on(check: Any):
     assert counts.loc[check.code, ["result", "n_households", "n_rows"]].tolist() == ["problem", 1, ROWS[check.code]]
     with kept_facts(view, policy=NATIONAL, without=set_aside(found)) as facts:
         left = facts.to_pandas()
-    assert left["household_id"].tolist() == ([101, 999] if check.code == "SCR106" else [999])
+    assert left["household_id"].tolist() == ([101, 999] if check.code in {"SCR106", "SCR107"} else [999])
     assert left["assistance_net_cny"].tolist() == [Decimal("20000.00")] * len(left)
 
 
 def test_input_checks_without_their_tables_do_not_apply():
     made = county()
+    made.tables["line"] = []
     view = store_of("empty", made.tables, delay=20).as_of(DAY)
-    assert set(bad_input_counts(view, bad_input(view))["result"]) == {"not_applicable"}
+    assert set(bad_input_counts(view, bad_input(view, policy=NATIONAL))["result"]) == {"not_applicable"}

@@ -146,4 +146,5 @@ def wilson(events: int, n: int, *, level: float = LEVEL) -> tuple[float, float, 
         return float("nan"), float("nan"), float("nan")
     z, p = NormalDist().inv_cdf((1 + level) / 2), events / n
     middle, half = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    return p, max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
+    low, high = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+    return p, low if events else 0.0, high if events < n else 1.0  # exact at the ends, where rounding is not

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from returnrisk.accounts import living_members
+from returnrisk.accounts import lines_in_force, living_members, population
+from returnrisk.policy import Policy
 from returnrisk.store.view import View
 from returnrisk.timeline import Window, month_end
 
@@ -32,17 +33,17 @@ class InputCheck:
     en: str
     tables: tuple[str, ...]
     sets_aside: bool
-    find: Callable[[View], ir.Table]
+    find: Callable[[View, Policy], ir.Table]
 
 
-def _no_members(view: View) -> ir.Table:
+def _no_members(view: View, _: Policy) -> ir.Table:
     import ibis
 
     homes = view.table("household").select("household_id").distinct()
     return homes.anti_join(view.table("household_roster"), "household_id").mutate(n_rows=ibis.literal(1, "int64"))
 
 
-def _two_heads(view: View) -> ir.Table:
+def _two_heads(view: View, _: Policy) -> ir.Table:
     who = living_members(view)
     heads = who.filter(who.relation == "head").group_by("household_id").agg(n_rows=lambda t: t.count())
     return heads.filter(heads.n_rows > 1)
@@ -56,7 +57,7 @@ def _ledger(view: View) -> ir.Table:
     return rows.filter(rows.period_end >= ibis.literal(start))
 
 
-def _other_household(view: View) -> ir.Table:
+def _other_household(view: View, _: Policy) -> ir.Table:
     """Ledger rows that name a person of the roster who never lived in the household."""
     rows = _ledger(view)
     named = rows.filter(rows.person_id.notnull()).group_by("household_id", "person_id").agg(n_rows=lambda t: t.count())
@@ -65,24 +66,34 @@ def _other_household(view: View) -> ir.Table:
     return strangers.group_by("household_id").agg(n_rows=strangers.n_rows.sum())
 
 
-def _unknown_household(view: View) -> ir.Table:
+def _unknown_household(view: View, _: Policy) -> ir.Table:
     rows = _ledger(view).group_by("household_id").agg(n_rows=lambda t: t.count())
     return rows.anti_join(view.table("household"), "household_id")
 
 
-def _negative(view: View) -> ir.Table:
+def _negative(view: View, _: Policy) -> ir.Table:
     rows, e = _ledger(view), view.table("expense")
     ledger = rows.filter((rows.cost_cny < 0) | (rows.gross_cny < 0)).select("household_id")
     found = ledger.union(e.filter(e.amount_cny < 0).select("household_id"))
     return found.group_by("household_id").agg(n_rows=found.count())
 
 
-def _future(view: View) -> ir.Table:
+def _future(view: View, _: Policy) -> ir.Table:
     import ibis
 
     rows = view.table("income")
     rows = rows.filter(rows.period_end > ibis.literal(view.day))
     return rows.group_by("household_id").agg(n_rows=rows.count())
+
+
+def _other_line(view: View, policy: Policy) -> ir.Table:
+    """Households whose line on file is another than the pack's; accounts go by the file."""
+    import ibis
+
+    here = population(view, [view.day])
+    lines = lines_in_force(view, here.select("household_id", "village_code", "ending_on"))
+    pack_line = ibis.literal(policy.number("monitoring_line", view.day), "decimal(18,2)")
+    return lines.filter(lines.line_cny_year != pack_line).select("household_id").distinct().mutate(n_rows=ibis.literal(1, "int64"))
 
 
 INPUT_CHECKS: tuple[InputCheck, ...] = (
@@ -106,11 +117,24 @@ INPUT_CHECKS: tuple[InputCheck, ...] = (
     ),
     InputCheck("SCR105", "金额或成本为负数", "negative amount or cost", ("income", "expense"), sets_aside=True, find=_negative),
     InputCheck("SCR106", "收入日期在未来", "income dated in the future", ("income",), sets_aside=False, find=_future),
+    InputCheck(
+        "SCR107",
+        "监测线文件与规则包不一致（按文件计算）",
+        "the line on file differs from the pack's (the file is used)",
+        ("line",),
+        sets_aside=False,
+        find=_other_line,
+    ),
 )
 
 
-def bad_input(view: View) -> ir.Table:
+def bad_input(view: View, *, policy: Policy) -> ir.Table:
     """What is wrong in the input.
+
+    Raises
+    ------
+    PolicyDateError
+        The pack has no monitoring line on the view's day.
 
     Returns
     -------
@@ -119,7 +143,9 @@ def bad_input(view: View) -> ir.Table:
     import ibis
 
     parts = [
-        check.find(view).select("household_id", "n_rows", code=ibis.literal(check.code), sets_aside=ibis.literal(check.sets_aside))
+        check.find(view, policy).select(
+            "household_id", "n_rows", code=ibis.literal(check.code), sets_aside=ibis.literal(check.sets_aside)
+        )
         for check in INPUT_CHECKS
     ]
     typed = [part.select("household_id", "code", n_rows=part.n_rows.cast("int64"), sets_aside=part.sets_aside) for part in parts]

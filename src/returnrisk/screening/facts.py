@@ -108,9 +108,7 @@ def kept_facts(view: View, *, policy: Policy, without: ir.Table | None = None) -
         held.enter_context(kept_periods(view))
 
         def keep(name: str, part: ir.Table) -> ir.Table:
-            named = f"screening_{name}"
-            held.enter_context(view.kept(named, lambda: part))
-            return view.derived(named, lambda: part)
+            return held.enter_context(view.kept(f"screening_{name}", lambda: part))
 
         yield keep("facts", _facts(view, policy=policy, without=without, keep=keep))
 

@@ -66,7 +66,9 @@ class IncomeScreening:
         return frame
 
 
-def screen_income(view: View, *, policy: Policy, projection: Projection = seasonal_projection) -> IncomeScreening:
+def screen_income(
+    view: View, *, policy: Policy, projection: Projection = seasonal_projection, without: ir.Table | None = None
+) -> IncomeScreening:
     """Screen every household of the policy's groups for a fall in income.
 
     Parameters
@@ -77,6 +79,8 @@ def screen_income(view: View, *, policy: Policy, projection: Projection = season
         The county's pack: groups, window, tolerance, target, and the numbers of the rules.
     projection
         What the open months of this year will bring.
+    without
+        Households (household_id) to go on without: those that `bad_input.set_aside` names.
 
     Raises
     ------
@@ -87,10 +91,11 @@ def screen_income(view: View, *, policy: Policy, projection: Projection = season
     with contextlib.ExitStack() as kept:
 
         def hold(name: str, table: ir.Table) -> ir.Table:
-            kept.enter_context(view.kept(f"income_change_{name}", lambda: table))
-            return view.derived(f"income_change_{name}", lambda: table)
+            return kept.enter_context(view.kept(f"income_change_{name}", lambda: table))
 
-        homes = hold("households", compared_classes(view, screened_households(view, policy=policy), comparison))
+        screened = screened_households(view, policy=policy)
+        screened = screened if without is None else screened.anti_join(without, "household_id")
+        homes = hold("households", compared_classes(view, screened, comparison))
         states = hold("months", month_states(view, homes, comparison))
         items = hold("items", compared_items(view, homes, states, comparison))
         found = {"policy": policy, "households": homes, "items": items, "hold": hold}

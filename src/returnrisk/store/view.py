@@ -108,13 +108,13 @@ class View:
         return self._seen[name]
 
     @contextlib.contextmanager
-    def kept(self, name: str, make: Callable[[], ir.Table]) -> Iterator[None]:
+    def kept(self, name: str, make: Callable[[], ir.Table]) -> Iterator[ir.Table]:
         """Hold `derived(name)` as a table, computed once, for as long as the block lasts."""
         unique = f"kept_{name}_{self.day:%Y%m%d}_{self.store.manifest.fingerprint[:12]}"
         before = self._seen.pop(name, None)
         self._seen[name] = self.store.con.create_table(unique, make(), temp=True, overwrite=True)
         try:
-            yield
+            yield self._seen[name]
         finally:
             self._seen.pop(name)
             if before is not None:
