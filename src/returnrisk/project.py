@@ -11,6 +11,7 @@ Each stage reads what the one before it wrote; the same data and the same model 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import secrets
@@ -21,8 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.config import ModelSpec, ProjectConfig, load_model_spec, load_project_config
-from returnrisk.errors import BundleError, ConfigError, RegistryError, UnknownNameError
+from returnrisk.errors import BundleError, ConfigError, NotEnoughDataError, RegistryError, UnknownNameError
 from returnrisk.features.snapshot import Snapshot
+from returnrisk.policy import Policy, load_policy
 from returnrisk.project_texts import CONFIG_TEMPLATE
 from returnrisk.scoring import Scores, score_snapshot
 from returnrisk.store.files import sha256_of, write_atomically, write_json
@@ -31,6 +33,7 @@ from returnrisk.store.view import Store, View, open_store
 if TYPE_CHECKING:
     import pandas as pd
 
+    from returnrisk.accounts import Account, HouseholdAccount
     from returnrisk.accuracy import Accuracy
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.registry.bundle import Bundle
@@ -152,6 +155,11 @@ class Project:
         """The model specification in use: a `.toml` of the folder, or a shipped one by name."""
         own = self.root / "models" / f"{self.config.model}.toml"
         return load_model_spec(own if own.is_file() else self.config.model)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy pack in use: one of the folder's `policy/`, or a shipped one."""
+        return load_policy(self.config.policy.pack, self.root / "policy")
 
     def store(self) -> Store:
         """The store in force, checksums verified."""
@@ -385,6 +393,56 @@ class Project:
         report = self.report(scores, visits)
         self._seal(as_of, scores, ingested.manifest.fingerprint)
         return RunResult(ingest=ingested, scores=scores, visits=visits, report=report.path, model_version=scores.model_version)
+
+    # -- rules, with or without a model ---------------------------------------------------------------------------------------
+
+    def account(self, household: str | int, *, as_of: dt.date, account: Account = "register_net") -> HouseholdAccount:
+        """One household's account in the pack's window, item by item.
+
+        Parameters
+        ----------
+        household
+            Its number as on file, its code on a list, or its pseudonym.
+        account
+            `register_net` (of the monitoring line) or `assistance_countable` (of the 低保 lines).
+
+        Raises
+        ------
+        NotEnoughDataError
+            Nobody of that number is on file on the day.
+        PolicyError
+            A parameter has no value on the day.
+        """
+        from returnrisk.accounts import household_account
+        from returnrisk.screening import screening_windows
+
+        view = self.store().as_of(as_of)
+        windows = screening_windows(view, policy=self.policy)
+        return household_account(
+            view,
+            self._pseudonym(view, household),
+            account=account,
+            ending_on=windows.income_end,
+            window=windows.income,
+            min_months=windows.min_months,
+            policy=self.policy,
+        )
+
+    def _pseudonym(self, view: View, household: str | int) -> int:
+        """The pseudonym of a number on file, of a code on a list, or as given."""
+        from returnrisk.store.pseudonyms import pseudonymise, read_key, read_pseudonym_text
+
+        if isinstance(household, int):
+            return household
+        number = pseudonymise([household], kind="household", key=read_key(self.root / self.config.key_file))[household]
+        homes = view.table("household")
+        if homes.filter(homes.household_id == number).count().to_pyarrow().as_py():
+            return number
+        with contextlib.suppress(ValueError):
+            return read_pseudonym_text(household)
+        raise NotEnoughDataError(
+            f"no household of that number is on file on {view.day}: give it as on file, or its code on a list (XXXX-XXXX-XXXXX)"
+        )
 
     # -- files ----------------------------------------------------------------------------------------------------------------
 

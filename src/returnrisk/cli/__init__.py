@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from returnrisk.cli.account import show_account
 from returnrisk.cli.common import app, benchmark_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
 from returnrisk.cli.policy import check_policy, show_policy
@@ -32,6 +33,7 @@ __all__ = [
     "report",
     "run",
     "score",
+    "show_account",
     "show_policy",
     "simulate",
     "train",

@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table
 
     from returnrisk.project import Project
 
@@ -84,3 +85,13 @@ def show(content: dict[str, Any], *, as_json: bool, table: pd.DataFrame | None =
     if table is not None:
         print(table.to_string(index=False))
     print(text or "\n".join(f"{k}: {v}" for k, v in content.items()))
+
+
+def folded_table(*headers: str, title: str | None = None) -> Table:
+    """A table for the terminal. Long words go on in the next line: a name cut short could not be asked for."""
+    from rich.table import Table
+
+    table = Table(title=title)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table

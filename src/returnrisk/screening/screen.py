@@ -121,9 +121,10 @@ def screen(
     NotEnoughDataError
         Nobody is on file on the day.
     PolicyError
-        A parameter has no value on the day, or a rule names what does not exist (POL024).
+        A parameter has no value on the day, a rule names what does not exist (POL024), or the pack is another area's (POL016).
     """
     day = view.day
+    _require_area(view, policy)
     with view.kept("screening_bad_input", lambda: bad_input(view, policy=policy)) as found:
         aside = set_aside(found)
         problems, counts = _sorted(found, "household_id", "code"), bad_input_counts(view, found)
@@ -173,6 +174,7 @@ def screen_since(view: View, *, policy: Policy, since: dt.date, known: pd.DataFr
     day = view.day
     if since > day:
         raise UsageError(f"--since {since} lies after --as-of {day}: give the first day whose records are to be looked at")
+    _require_area(view, policy)
     with (
         view.kept("screening_bad_input", lambda: bad_input(view, policy=policy)) as found,
         _facts(view, policy, set_aside(found)) as facts,
@@ -182,6 +184,15 @@ def screen_since(view: View, *, policy: Policy, since: dt.date, known: pd.DataFr
     alerts = _all_alerts(view, raised, _until(known, day))
     fresh = alerts[alerts["is_new"] & (alerts["raised_on"] >= since)].reset_index(drop=True)
     return AlertsSince(day=day, since=since, pack=policy.name, alerts=fresh, rules=raised.rules)
+
+
+def _require_area(view: View, policy: Policy) -> None:
+    """Another province's rules are not this county's."""
+    villages = view.table("village")
+    for code in (
+        villages.select(code=villages.village_code // 1_000_000).distinct().order_by("code").to_pyarrow()["code"].to_pylist()
+    ):
+        policy.require_area(code)
 
 
 @contextlib.contextmanager
