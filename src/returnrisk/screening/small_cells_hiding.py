@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.screening.small_cells_relations import HOMES, Count, Counts, relations
+from returnrisk.screening.small_cells_relations import CODES, HOMES, Count, Counts, relations
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,9 @@ class _Search:
     """relations x cells"""
     exact: np.ndarray[Any, Any]
     loss: np.ndarray[Any, Any]
+    table: np.ndarray[Any, Any]
     group: np.ndarray[Any, Any]
+    of_areas: np.ndarray[Any, Any]
     hidden: np.ndarray[Any, Any]
     proven: dict[bool, np.ndarray[Any, Any]]
     """of upwards (True) and downwards (False)"""
@@ -82,6 +84,8 @@ def _search(counts: Counts, smallest: int) -> _Search:
         matrix=matrix,
         exact=exact,
         loss=loss,
+        table=np.repeat([list(CODES).index(name[0]) for name in counts.names], areas),
+        of_areas=np.repeat([name[0] == "areas" for name in counts.names], areas),
         group=np.repeat([groups.index(_group(name)) for name in counts.names], areas),
         hidden=(truth > 0) & (truth < smallest),
         proven={True: np.zeros(len(truth), dtype=bool), False: truth <= 1},
@@ -139,12 +143,14 @@ def _relations(counts: Counts, same: np.ndarray[Any, Any]) -> tuple[sp.csr_matri
 
 
 def _protect(search: _Search, cell: int, *, target: int, up: bool) -> None:
-    """Find the witness among the cells looked at together, else among all; hide what it moves."""
+    """Find the witness among few cells, else among more, else among all; hide what it moves."""
     import numpy as np
 
     alive = (search.truth > 0) & (search.same == np.arange(len(search.same)))
     near = alive & (search.group == search.group[cell])
-    for among in (near, alive):
+    wider = near | (alive & search.hidden & (search.table == search.table[cell]))
+    totals = wider | (alive & search.of_areas)
+    for among in (near, wider, totals, alive):
         moved = _witness(search, np.flatnonzero(among), cell, target=target, up=up)
         if moved is not None:
             break
