@@ -1,4 +1,4 @@
-"""A simulated county of some hundred households, screened once and rolled up, with alerts of months before, some visited and closed."""
+"""A simulated county of some hundred households, screened once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from returnrisk.ingest.inbox import ingest_inbox
 from returnrisk.policy import load_policy
-from returnrisk.screening import RollUp, Screening, roll_up, screen
+from returnrisk.screening import Screening, screen
 from returnrisk.simulate import simulate_county, write_inbox
 from returnrisk.store.names import village_names
 from returnrisk.store.view import open_store
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NATIONAL = load_policy("national")
-START, MONTHS, HOUSEHOLDS = dt.date(2021, 10, 1), 34, 320
+START, MONTHS, HOUSEHOLDS = dt.date(2022, 8, 1), 24, 160
 DAY = dt.date(2024, 7, 28)
 
 
@@ -33,10 +33,3 @@ def screened() -> tuple[Screening, pd.DataFrame]:
     found = screen(view, policy=NATIONAL), village_names(view, county_zh="模拟县")
     shutil.rmtree(folder)
     return found
-
-
-@functools.cache
-def rolled() -> RollUp:
-    """Its roll-up."""
-    screening, villages = screened()
-    return roll_up(screening, villages=villages, policy=NATIONAL)
