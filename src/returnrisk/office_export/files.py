@@ -71,9 +71,11 @@ def workbook_bytes(sheets: Sequence[Sheet], *, day: dt.date) -> bytes:
                 page.write_string(0, column, text, head)
             for number, row in enumerate(sheet.rows, start=1):
                 for column, (text, decimals) in enumerate(zip(row, sheet.decimals, strict=True)):
-                    if text and decimals is None:
+                    if not text:
+                        continue
+                    if decimals is None:
                         page.write_string(number, column, text)
-                    elif text:
+                    else:
                         page.write_number(number, column, float(text), shapes[decimals])
     return stream.getvalue()
 

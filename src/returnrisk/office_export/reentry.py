@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ _EVERYBODY = ("household", "household_roster", "member", "income", "asset", "aut
 """Tables in which every household ought to stand: not to be named there is not an answer."""
 _OF_TWELVE_MONTHS = {"income": "period_end", "expense": "period_end", "medical": "treated_on", "disaster": "happened_on"}
 """Flows: what is older than twelve months does not answer this year's form. Other tables hold states."""
+_FLOWS_BY_MONTH = ("income", "expense", "medical")
+"""Flows of which every one of the twelve months must have come: a month that is missing has to be asked."""
 _EMPTY_ANSWERS: Mapping[tuple[str, str], Callable[[ir.Table], Any]] = {
     ("household", "registered_on"): lambda t: t.registered_type == "general",
     ("household_roster", "left_on"): lambda t: t.left_on.isnull(),
@@ -68,9 +71,9 @@ def no_reentry(
     A field is on file for a household with members on the day when
 
     - register (household): its row has it; members (household_roster, member): every present member has it;
-    - other tables: a file that speaks of the last twelve months came from its township, the household or a present member has a row
-      (of those months, for income, expenditure, treatment and disasters), and every row has it (an empty end says "not ended").
-      Assets count only under an authorisation in force.
+    - other tables: a file that speaks of the last twelve months came from its township (for income, expenditure and treatment: all
+      twelve months up to the last one whose file was due), the household or a present member has a row (of those months, also for
+      disasters), and every row has it (an empty end says "not ended"). Assets count only under an authorisation in force.
 
     A household that such a file does not name is counted apart (`n_not_named`): no treatment, no loan. That is an answer, except
     where every household ought to stand (the ledger, assets, authorisations). No file, no row, no value: it has to be asked.
@@ -82,7 +85,7 @@ def no_reentry(
     mapping
         The layout.
     screening
-        Of the same day; then columns that are worked out have the share of households for which they could be.
+        Of the same day; then columns that are worked out have the share for which they could be, of the households of their table.
     identities
         Restricted, as of `export_screening`; only counted.
 
@@ -98,19 +101,20 @@ def no_reentry(
     """
     import pandas as pd
 
-    check_identities(identities, mapping.asks_identities if identities is not None else ())
+    if identities is not None:
+        check_identities(identities, tuple(name for name in mapping.asks_identities if name in identities.columns))
     counts = _Counts(view, identities)
     if counts.n_households == 0:
         raise NotEnoughDataError(f"nobody is on file on {view.day}: there is nothing to strike from a form")
     rows = [*_layout_rows(mapping, counts, screening), *_form_rows(counts)]
     made = [
-        {**row, "entry_zh": ENTRIES[row["entry"]][0], "entry_en": ENTRIES[row["entry"]][1], "n_households": counts.n_households}
+        {"n_households": counts.n_households, **row, "entry_zh": ENTRIES[row["entry"]][0], "entry_en": ENTRIES[row["entry"]][1]}
         for row in rows
     ]
     frame = pd.DataFrame(made, columns=list(COLUMNS))
-    for name in ("n_on_file", "n_not_named"):
+    for name in ("n_households", "n_on_file", "n_not_named"):
         frame[name] = frame[name].astype("Int64")
-    frame["share_on_file"] = frame["n_on_file"].astype("Float64") / counts.n_households
+    frame["share_on_file"] = frame["n_on_file"].astype("Float64") / frame["n_households"].replace(0, pd.NA)
     return frame
 
 
@@ -137,7 +141,7 @@ def _layout_row(column: ExportColumn, counts: _Counts, sources: Sources | None) 
         return _field_row(contract, field, counts)
     if table in ("village", "identity"):  # a place's name; the office's own number of a household
         return {**said, "table_name": table, "field": column.field, **_named_row(table, column.field, counts)}
-    counted = {} if sources is None else {"n_on_file": _n_computed(sources, column, counts)}
+    counted = {"n_households": None} if sources is None else _computed(sources, column)
     return {**said, "table_name": column.table, "field": column.field, "entry": "computed", **counted}
 
 
@@ -159,11 +163,11 @@ def _named_row(table: str, field: str, counts: _Counts) -> Row:
     return {"office": contract.office, **(counts.places(field) if table == "village" else counts.identity(field))}
 
 
-def _n_computed(sources: Sources, column: ExportColumn, counts: _Counts) -> int:
-    """Households for which a table of the screening has the field, in all of their rows."""
+def _computed(sources: Sources, column: ExportColumn) -> Row:
+    """Households of a table of the screening, and those for which all of their rows have the field."""
     frame = sources.table(column.table).select(["household_id", column.field]).to_pandas()
     known = frame[column.field].notna().groupby(frame["household_id"]).all()
-    return int(known.index[known].isin(counts.households).sum())
+    return {"n_households": len(known), "n_on_file": int(known.sum())}
 
 
 class _Counts:
@@ -240,7 +244,7 @@ class _Counts:
         if contract.name == "authorisation":
             t = _in_force(t, day)
         if contract.name in _OF_TWELVE_MONTHS:
-            t = t.filter(t[_OF_TWELVE_MONTHS[contract.name]] >= ibis.literal(_twelve_months(self.view)))
+            t = t.filter(t[_OF_TWELVE_MONTHS[contract.name]] >= ibis.literal(_twelve_months(self.view, contract.name)[0]))
         if "household_id" in contract.columns:
             return t
         here = _present(self.view.table("household_roster"), day).select("household_id", "person_id").distinct()
@@ -254,13 +258,21 @@ class _Counts:
         """Townships of which a file came that speaks of the twelve months up to the day."""
         import ibis
 
+        if table in _FLOWS_BY_MONTH:
+            start, end = _twelve_months(self.view, table)
+            months = self.view.delivered(table)
+            months = months.filter((months.month_on >= ibis.literal(start)) & (months.month_on <= ibis.literal(end)))
+            n = months.group_by("township_code").agg(n_months=months.month_on.nunique())
+            return n.filter(n.n_months >= 12).select("township_code")
         files = self.view.table("delivery")
-        inside = (files.period_end >= ibis.literal(_twelve_months(self.view))) & (files.period_start <= ibis.literal(self.view.day))
+        start = _twelve_months(self.view, table)[0]
+        inside = (files.period_end >= ibis.literal(start)) & (files.period_start <= ibis.literal(self.view.day))
         return files.filter((files.table_name == table) & inside).select("township_code").distinct()
 
 
-def _twelve_months(view: View) -> Any:
-    return Window("trailing", 12).bounds(month_end(view.day))[0]
+def _twelve_months(view: View, table: str) -> tuple[dt.date, dt.date]:
+    """The twelve months up to the day; of a monthly flow, those whose files were due."""
+    return Window("trailing", 12).bounds(view.last_closed_on(table) if table in _FLOWS_BY_MONTH else month_end(view.day))
 
 
 def _present(spells: ir.Table, day: Any) -> ir.Table:
