@@ -293,6 +293,9 @@ class _Reader:
         if isinstance(content, str):
             place, field = _reference(content, table)
             return ExportColumn(header, place, field)
+        if not isinstance(content, Mapping):
+            self.wrong(key, f"is neither a field nor a mapping of {', '.join(_COLUMN)}")
+            return ExportColumn(header)
         node = self.mapping(content, _COLUMN, key=key)
         said = [name for name in ("field", "constant", "blank") if name in node]
         if len(said) != 1:
