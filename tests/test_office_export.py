@@ -198,7 +198,7 @@ WRONG: dict[str, tuple[str, str]] = {
     part("{a: household_id}", pattern="'a_{tag}.csv'"): ("EXP109", r"placeholders are \{day\}"),
     part("{a: household_id}", pattern="'../a.csv'"): ("EXP109", "no file name"),
     part("{a: household_id}", pattern="problems.csv"): ("EXP109", "no file name"),
-    part("{a: household_id}", format="xlsx"): ("EXP109", "does not end in .xlsx"),
+    part("{a: household_id}", format="xlsx"): ("EXP109", "do not go together"),
     part("{a: household_id}", sheet="x"): ("EXP109", "a csv has no sheets"),
     part("{a: household_id}") * 2: ("EXP109", "written twice"),
     part("{a: {field: verdict, values: {level: 持平, unknown: 持平}}}"): ("EXP110", "stands for unknown and for an answer"),
@@ -411,6 +411,27 @@ def test_identities_are_needed_only_where_the_layout_asks_for_them(tmp_path: Pat
     assert exported(tmp_path / "b", part("{a: household_id}"), identities=people.assign(head_name=[1, 2])).problems.empty
 
 
+@pytest.mark.parametrize("text", ["11010519491231002X", "老街3号（１１０１０５１９４９１２３１００２ｘ）"])
+def test_identity_numbers_in_disguise_are_refused(tmp_path: Path, text: str):
+    people = pd.DataFrame({"household_id": [POOR], "household_number": [text]})
+    with pytest.raises(ContractViolation, match="EXP206 identities: 1 cells of column household_number") as raised:
+        exported(tmp_path, part("{户编号: identity.household_number}"), identities=people)
+    assert "1949" not in str(raised.value)
+    assert not (tmp_path / "out").exists()
+    people = people.assign(household_number=["110105194912310021"])  # its check digit is no person's
+    assert (
+        lines(exported(tmp_path, part("{a: {constant: x}, 户编号: identity.household_number}"), identities=people))[0]
+        == "x,110105194912310021"
+    )
+
+
+def test_a_day_without_alerts_gives_an_empty_file(tmp_path: Path):
+    found = dataclasses.replace(screened(), alerts=screened().alerts.head(0))
+    result = exported(tmp_path, part("{a: alert_id, b: village.village_name}", table="alerts", where="{state: open}"), found=found)
+    assert result.paths[0].read_text(encoding="utf-8-sig") == "a,b\n"
+    assert result.files["n_written"].tolist() == [0]
+
+
 def test_a_view_of_another_day_is_refused(tmp_path: Path):
     with pytest.raises(UsageError, match=r"EXP202 .*2025-01-31.*2025-01-30"):
         export_screening(
@@ -532,6 +553,52 @@ ON_FILE: dict[tuple[str, str], tuple[str, int, int]] = {
 def test_what_is_on_file_is_counted_by_hand():
     # the ledger of January is not due on the day; the twelve months are those of 2024
     assert {of: form(*of) for of in ON_FILE} == ON_FILE
+
+
+def test_what_is_on_file_agrees_with_plain_python_on_a_simulated_county():
+    """Tables with a file in every month and members' rows, worked out again person by person."""
+    simulated = mini_store().as_of(dt.date(2022, 6, 30))
+    rows = {
+        n: simulated.table(n).to_pyarrow().to_pylist()
+        for n in ("household_roster", "household", "member", "loan", "employment", "delivery")
+    }
+    day, states = simulated.day, {r["person_id"]: r for r in rows["member"]}
+    members: dict[int, set[int]] = {}
+    for r in rows["household_roster"]:
+        if (r["joined_on"] or dt.date.min) <= day <= (r["left_on"] or dt.date.max):
+            members.setdefault(r["household_id"], set()).add(r["person_id"])
+    town = {r["household_id"]: r["village_code"] // 1000 for r in rows["household"] if r["household_id"] in members}
+    arrived = {
+        name: {r["township_code"] for r in rows["delivery"] if r["table_name"] == name and r["period_end"] >= dt.date(2021, 7, 1) and r["period_start"] <= day}
+        for name in ("loan", "employment")
+    }  # fmt: skip
+    home = {person: household for household, people in members.items() for person in people}
+    of: dict[str, dict[int, list[dict[str, Any]]]] = {"loan": {}, "employment": {}}
+    for r in rows["loan"]:
+        of["loan"].setdefault(r["household_id"], []).append(r)
+    for r in rows["employment"]:
+        if r["person_id"] in home:
+            of["employment"].setdefault(home[r["person_id"]], []).append(r)
+
+    def expected(name: str, field: str) -> tuple[int, int]:
+        there = [h for h in town if town[h] in arrived[name]]
+        named = [h for h in there if h in of[name]]
+        return sum(all(r[field] is not None for r in of[name][h]) for h in named), len(there) - len(named)
+
+    frame = (
+        no_reentry(simulated, mapping=load_export_mapping("national-style"))
+        .query("part == 'form'")
+        .set_index(["table_name", "field"])
+    )
+    assert (frame["n_households"] == len(town)).all()
+    for name, field in (("loan", "balance_cny"), ("employment", "monthly_wage_cny"), ("employment", "kind")):
+        assert tuple(frame.loc[(name, field), ["n_on_file", "n_not_named"]]) == expected(name, field), (name, field)
+    for field in ("education", "employee_insurance", "health"):
+        whole = sum(all(p in states and states[p][field] is not None for p in members[h]) for h in town)
+        assert frame.loc[("member", field), "n_on_file"] == whole
+    assert (
+        0 < frame.loc[("employment", "monthly_wage_cny"), "n_on_file"] < frame.loc[("employment", "kind"), "n_on_file"] < len(town)
+    )
 
 
 def test_columns_of_the_layout_say_where_they_come_from():

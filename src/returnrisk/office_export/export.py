@@ -90,7 +90,7 @@ def export_screening(
         EXP201: the layout asks for identities that were not given. EXP202: the view is of another day. EXP203: the folder holds
         something else. EXP204: more rows than a sheet holds. Nothing is written.
     ContractViolation
-        EXP205: identities twice for a household, or not as text.
+        EXP205: identities twice for a household, or not as text. EXP206: a column of them holds identity numbers.
     OSError
         The disk is full, or a file of the earlier export is open; that export stays.
     """

@@ -277,7 +277,7 @@ class _Reader:
         made = ExportFile(
             pattern=pattern,
             table=table,
-            sheet=str(node.get("sheet") or ""),
+            sheet=str(node.get("sheet") or ("Sheet1" if node.get("format") == "xlsx" else "")),
             format=cast("Format", self.one_of(node.get("format", "csv"), FORMATS, key=f"{key}.format")),
             encoding=self.one_of(node.get("encoding", ENCODINGS[0]), ENCODINGS, key=f"{key}.encoding"),
             delimiter=self.one_of(node.get("delimiter", ","), DELIMITERS, key=f"{key}.delimiter"),

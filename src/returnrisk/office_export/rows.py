@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.errors import ContractViolation, UsageError
+from returnrisk.ingest.id_numbers import id_number_verdicts
 from returnrisk.office_export.cells import code_of
 from returnrisk.office_export.mapping import ExportFile
 from returnrisk.office_export.tables import ExportTable, export_tables
@@ -19,6 +22,8 @@ from returnrisk.store.view import View
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+_EIGHTEEN = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ def check_identities(identities: pd.DataFrame | None, asked: tuple[str, ...]) ->
     UsageError
         EXP201: a column is missing.
     ContractViolation
-        EXP205: a household twice, or a column that is not text.
+        EXP205: a household twice, or a column that is not text. EXP206: a column that holds identity numbers.
     """
     if not asked:
         return
@@ -164,6 +169,18 @@ def check_identities(identities: pd.DataFrame | None, asked: tuple[str, ...]) ->
     for name in asked:
         if any(not isinstance(v, str) for v in identities[name].dropna()):
             raise ContractViolation(f"EXP205 identities: column {name} is not text: a number loses its leading zeros")
+        if n := _n_identity_numbers(identities[name].dropna()):
+            said = "they are never exported: give the office's own household numbers, or take the column out"
+            raise ContractViolation(f"EXP206 identities: {n} cells of column {name} hold identity numbers; {said}")
+
+
+def _n_identity_numbers(texts: Iterable[str]) -> int:
+    """Texts with a number of 18 places whose check digit, birth date and division are those of a person."""
+    import pyarrow as pa
+
+    found = [number.upper() for text in texts for number in _EIGHTEEN.findall(unicodedata.normalize("NFKC", text))]
+    verdicts = id_number_verdicts(pa.array(found, pa.string())).to_pylist() if found else []
+    return sum(verdict == "right" for verdict in verdicts)
 
 
 def _identity_table(identities: pd.DataFrame | None) -> pa.Table:
