@@ -14,7 +14,8 @@ from returnrisk.reports.screening_sheets import FormPen, Place, missing, print_s
 from returnrisk.reports.texts import Text, text
 
 Line = tuple[object, ...]
-_WIDTHS = (37, 16, 10, 1.5, 33, 9, 9.5, 15, 1.5, 31, 9, 8.5, 8.5)
+_WIDTHS = (33, 15.5, 9.5, 1.2, 30, 9, 9.5, 14, 1.2, 28.5, 9, 9.5, 8.5)
+_ROW_POINTS = 18.5
 _STARTS = (0, 4, 9)
 _SOURCES = ("operating", "wage", "property", "transfer")
 
@@ -56,10 +57,10 @@ def write_form(book: Any, content: Content, area: int, place: Place, *, county: 
         for part in parts:
             row = _write_part(pen, row, start, part, heights)
     for row, lines_here in heights.items():
-        sheet.set_row(row, lines_here * LINE_POINTS + 3)
+        sheet.set_row(row, max(lines_here * LINE_POINTS + 3, _ROW_POINTS))
     last = write_signatures(pen, max(heights), len(_WIDTHS) - 1)
     sheet.freeze_panes(top, 0)
-    print_set_up(sheet, place, heads=None, last_row=last, last_column=len(_WIDTHS) - 1)
+    print_set_up(sheet, place, one_page=True, last_row=last, last_column=len(_WIDTHS) - 1)
 
 
 def _write_part(pen: FormPen, row: int, start: int, part: Part, heights: dict[int, int]) -> int:
@@ -79,7 +80,7 @@ def _write_part(pen: FormPen, row: int, start: int, part: Part, heights: dict[in
                 pen.blank(row, start + at, "words")
             else:
                 pen.value(row, start + at, value, shape)
-            if isinstance(value, str):
+            if isinstance(value, str) and shape != "none":
                 heights[row] = max(heights.get(row, 1), lines_needed(value, _WIDTHS[start + at] - 1.5))
         heights.setdefault(row, 1)
     return row + 2

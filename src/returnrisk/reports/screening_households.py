@@ -16,7 +16,9 @@ from returnrisk.reports.screening_sheets import (
     FormPen,
     Place,
     field,
+    missing,
     one_line,
+    plain,
     print_set_up,
     set_widths,
     write_bands,
@@ -165,20 +167,20 @@ def fall_fields() -> tuple[Field, ...]:
     cny, gaps = text("form_group.household_income"), text("form_group.gaps")
     return (
         field("number", 4.8, "middle"),
-        field("village", 8, "middle"),
+        field("village", 7.5, "middle"),
         field("head", 8, "middle"),
         field("pseudonym", 11, "middle"),
-        field("kind", 7, "middle"),
+        field("kind", 5.5, "middle"),
         field("n_members", 5),
-        *(Field(key, text(f"form.{head}"), 9.2, "yuan", cny) for key, head in income),
-        Field("projected_cny", text("form.projected_cny"), 9.2, "yuan", cny),
-        Field("change_cny", text("form.change_cny"), 9.2, "change", cny),
+        *(Field(key, text(f"form.{head}"), 8.9, "yuan", cny) for key, head in income),
+        Field("projected_cny", text("form.projected_cny"), 8.9, "yuan", cny),
+        Field("change_cny", text("form.change_cny"), 8.9, "change", cny),
         Field("change_share", text("form.household_change_share"), 7.5, "share", cny),
-        *(field(source, 8.7, "change", group="fall_by_source") for source in SOURCES),
-        field("causes_text", 43, "words"),
+        *(field(source, 8.4, "change", group="fall_by_source") for source in SOURCES),
+        field("causes_text", 41, "words"),
         Field("gap_target_cny", text("form.household_gap_target_cny"), 9.6, "yuan", gaps),
         Field("gap_line_head_cny", text("form.household_gap_line_cny"), 9.6, "yuan", gaps),
-        field("measures_text", 24, "words"),
+        field("measures_text", 22, "words"),
         field("found_text", 15, "fill", group="verified"),
         field("signed", 8.5, "fill", group="verified"),
     )
@@ -213,12 +215,22 @@ def write_households(book: Any, content: Content, place: Place, name: str, rows:
     if rows.empty:
         lines.append((text(f"screening.nobody_{name}").zh, "line"))
     top = write_bands(pen, len(fields) - 1, title=text(f"screening.title_{name}", area=place.name).zh, lines=lines, width=width)
-    span = write_table(pen, top, fields, list(rows.to_dict("records")))
-    if len(rows):
-        _offer_findings(sheet, fields, span.head + 1, span.last)
+    written: list[dict[Any, Any]] = list(rows.to_dict("records"))
+    total = [] if name == "alerted" or rows.empty else [_total(rows, fields)]
+    span = write_table(pen, top, fields, written + total)
+    if written:
+        _offer_findings(sheet, fields, span.head + 1, span.last - len(total))
     last = write_signatures(pen, span.last, len(fields) - 1)
     sheet.freeze_panes(span.head + 1, 4)
     print_set_up(sheet, place, heads=(span.top, span.head), last_row=last, last_column=len(fields) - 1)
+
+
+def _total(rows: pd.DataFrame, fields: tuple[Field, ...]) -> dict[Any, Any]:
+    """Sums of household yuan; what is per head, a share or words has none."""
+    summed = [f.key for f in fields if f.shape in ("yuan", "change") and f.key != "gap_line_head_cny"]
+    found: dict[Any, Any] = {f.key: "" for f in fields if f.shape != "fill"}
+    found |= {key: sum((plain(value) for value in rows[key] if not missing(value)), start=0.0) for key in summed}
+    return found | {"village": text("screening.sum_households", n=len(rows)).zh, "mark": "_total"}
 
 
 def _offer_findings(sheet: Any, fields: tuple[Field, ...], first: int, last: int) -> None:

@@ -31,7 +31,9 @@ def write_notes(book: Any, place: Place, notes: Notes) -> None:
     pen = FormPen(book, sheet)
     sheet.set_column(0, 0, 70)
     sheet.set_column(1, 1, 82)
-    row = 0
+    pen.band(0, 1, text("screening.title_notes", area=place.name).zh, "title")
+    sheet.set_row(0, 32)
+    row = 1
     for heading, lines in notes:
         pen.text(row, 0, heading.zh, "heading")
         pen.text(row, 1, heading.en, "heading")
@@ -42,7 +44,7 @@ def write_notes(book: Any, place: Place, notes: Notes) -> None:
             pen.text(row, 1, note.en, "note")
             sheet.set_row(row, max(lines_needed(note.zh, 66), lines_needed(note.en, 76)) * LINE_POINTS + 3)
         row += 2
-    print_set_up(sheet, place, heads=(0, 0), last_row=row - 2, last_column=1)
+    print_set_up(sheet, place, last_row=row - 2, last_column=1)
 
 
 def county_notes(content: Content) -> Notes:
@@ -105,9 +107,8 @@ def _meanings() -> list[Text]:
         section, name = key.split(".")
         if section == "form_meaning":
             head = text(f"form.{name}")
-            found.append(
-                Text(zh=f"{head.zh.replace(chr(10), '')}：{meaning.zh}", en=f"{head.en.replace(chr(10), ' ')}: {meaning.en}")
-            )
+            zh, en = head.zh.replace("\n", ""), head.en.replace("-\n", "").replace("\n", " ")
+            found.append(Text(zh=f"{zh}：{meaning.zh}", en=f"{en}: {meaning.en}"))
     return found
 
 

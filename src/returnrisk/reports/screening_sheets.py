@@ -16,11 +16,12 @@ from returnrisk.reports.texts import Text, text
 
 Row = Mapping[Any, Any]
 NUMERIC = ("count", "yuan", "change", "share", "mean")
-_FORMATS = {"count": "#,##0", "yuan": "#,##0", "change": "#,##0;-#,##0;0", "share": "0.0%", "mean": "0.0"}
+_FORMATS = {"count": "#,##0_ ", "yuan": "#,##0_ ", "change": "#,##0_ ;-#,##0_ ", "share": "0.0%_ ", "mean": "0.0_ "}
 _MARKS = {"": {}, "_subtotal": {"bold": True, "bg_color": "#F2F2F2"}, "_total": {"bold": True, "bg_color": "#DCE6F1"}}
 _A4 = 9
 _LONGEST_NAME = 40  # Excel allows 255 characters in a page header, its codes included
 _SIGNATURE_POINTS = 40
+_GAP_POINTS = 5
 _TALLEST = 409.0  # points, Excel's limit for a row
 
 
@@ -93,6 +94,8 @@ class FormPen(Pen):
             self.blank(row, column, "words")
         elif missing(value):
             self.text(row, column, numbers.MISSING, f"middle{mark}")
+        elif value == "":  # a head of a part, the total's number
+            self.blank(row, column, f"words{mark}")
         elif shape in NUMERIC:
             self.number(row, column, plain(value), f"{shape}{mark}")
         elif shape == "day" and isinstance(value, dt.date):
@@ -132,8 +135,9 @@ def write_bands(pen: FormPen, last_column: int, *, title: str, lines: Sequence[t
     pen.sheet.set_row(0, 32)
     for row, (words, shape) in enumerate(lines, start=1):
         pen.band(row, last_column, words, shape)
-        pen.sheet.set_row(row, lines_needed(words, width * 0.88) * (LINE_POINTS + 1.5) + 5)
-    return 1 + len(lines)
+        pen.sheet.set_row(row, lines_needed(words, width * 0.88) * (LINE_POINTS + 1.5) + 8)
+    pen.sheet.set_row(1 + len(lines), _GAP_POINTS)
+    return 2 + len(lines)
 
 
 def write_table(pen: FormPen, top: int, fields: Sequence[Field], rows: Sequence[Row], *, language: str = "zh") -> Span:
@@ -156,14 +160,18 @@ def write_table(pen: FormPen, top: int, fields: Sequence[Field], rows: Sequence[
 def _write_heads(pen: FormPen, top: int, fields: Sequence[Field], language: str) -> int:
     grouped = any(column.group for column in fields)
     head = top + int(grouped)
-    at = 0
+    at, groups_tall = 0, 1
     while grouped and at < len(fields):
         end = at
         while end + 1 < len(fields) and fields[end + 1].group == fields[at].group and fields[at].group is not None:
             end += 1
         group = fields[at].group
-        pen.across(top, at, end, getattr(group, language) if group else " ", "group")
-        at = end + 1
+        words = getattr(group, language) if group else " "
+        pen.across(top, at, end, words, "group")
+        room = sum(column.width for column in fields[at : end + 1]) - 1
+        groups_tall, at = max(groups_tall, lines_needed(words, room)), end + 1
+    if grouped:
+        pen.sheet.set_row(top, groups_tall * LINE_POINTS + 4)
     tallest = 1
     for column_at, column in enumerate(fields):
         words = getattr(column.head, language)
@@ -187,12 +195,14 @@ def write_signatures(pen: FormPen, row: int, last_column: int) -> int:
     return row + 1
 
 
-def print_set_up(sheet: Any, place: Place, *, heads: tuple[int, int] | None, last_row: int, last_column: int) -> None:
-    """A4 landscape, one page wide; head rows again on every page, or all on one page when there are none."""
+def print_set_up(
+    sheet: Any, place: Place, *, last_row: int, last_column: int, heads: tuple[int, int] | None = None, one_page: bool = False
+) -> None:
+    """A4 landscape, one page wide; head rows again on every page, or all on one page."""
     sheet.set_landscape()
     sheet.set_paper(_A4)
     sheet.set_margins(left=0.35, right=0.35, top=0.55, bottom=0.55)
-    sheet.fit_to_pages(1, int(heads is None))
+    sheet.fit_to_pages(1, int(one_page))
     if heads is not None:
         sheet.repeat_rows(*heads)
     sheet.print_area(0, 0, last_row, last_column)

@@ -105,27 +105,30 @@ def area_rows(frame: pd.DataFrame, *, villages: bool, within: int | None = None)
             found.append(township | {"number": number, "township": names[code], "mark": ""})
         elif within is None:
             label = text("screening.subtotal", area=names[code]).zh
-            found.append(township | {"number": None, "township": label, "village": "", "mark": "_subtotal"})
+            found.append(township | {"number": "", "township": label, "village": "", "mark": "_subtotal"})
         else:
             label = text("screening.total", area=names[code]).zh
-            found.append(township | {"number": None, "township": label, "village": "", "mark": "_total"})
+            found.append(township | {"number": "", "village": label, "mark": "_total"})
     for county in by_level.get("county", []) if within is None else []:
         label = text("screening.total", area=names[int(county["area_code"])]).zh
-        found.append(county | {"number": None, "township": label, "village": "", "mark": "_total"})
+        found.append(county | {"number": "", "township": label, "village": "", "mark": "_total"})
     return found
 
 
-def _places(*, villages: bool) -> tuple[Field, ...]:
-    first = (field("number", 5.5, "middle"), field("township", 14, "words"))
-    return (*first, field("village", 12, "words")) if villages else first
+def _places(*, villages: bool, townships: bool = True) -> tuple[Field, ...]:
+    found = [field("number", 5.5, "middle")]
+    found += [field("township", 14, "words")] if townships else []
+    found += [field("village", 13, "words")] if villages else []
+    return tuple(found)
 
 
 def write_areas(book: Any, content: Content, place: Place, *, villages: bool, within: int | None = None) -> None:
     """乡镇表 or 村表; `within` a township, of its villages only and without the township's name in every row."""
-    fields = _places(villages=villages) + tuple(field(key, width, shape, group=g) for key, width, shape, g in AREA_COLUMNS)
+    places = _places(villages=villages, townships=within is None)
+    fields = places + tuple(field(key, width, shape, group=g) for key, width, shape, g in AREA_COLUMNS)
     rows = area_rows(content.rollup.areas, villages=villages, within=within)
     name = "villages" if villages else "townships"
-    write_sheet(book, content, place, name, fields=fields, rows=rows, frozen=3 if villages else 2)
+    write_sheet(book, content, place, name, fields=fields, rows=rows, frozen=len(places))
 
 
 def _wide(frame: pd.DataFrame, code: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -183,12 +186,13 @@ def write_alerts(book: Any, content: Content, place: Place) -> None:
     total: dict[Any, Any] = {key: sum(int(row[key]) for row in rows) for key in ("n_alerts", *counts)}
     # a household with alerts of two rules is one household: the sum over rules is not the county's number
     rows.append(total | _yield_of(yields.get("*")) | {"title_zh": text("screening.total", area=place.name).zh, "mark": "_total"})
+    rows[-1] |= {"office": "", "channel_zh": ""}
     raised, now = text("form_group.raised"), text("form_group.now")
     group = _yield_label(content)
     fields = (
         Field("title_zh", text("form.rule"), 30, "words"),
-        Field("office", text("form.office"), 11, "words"),
-        Field("channel_zh", text("form.channel"), 11, "words"),
+        Field("office", text("form.office"), 13, "words"),
+        Field("channel_zh", text("form.channel"), 14, "words"),
         Field("n_alerts", text("form.n_ever"), 8, group=raised),
         Field("n_households", text("form.n_ever_households"), 8, group=raised),
         *(Field(key, text(f"form.{key}"), 8.5, group=now) for key in counts),
@@ -308,7 +312,7 @@ def write_checks(book: Any, content: Content, place: Place) -> None:
 
 def _blank_heads(rows: Iterable[dict[Any, Any]]) -> list[dict[Any, Any]]:
     """Rows that only head a part carry empty texts, not dashes."""
-    blank = dict.fromkeys(("code", "zh"), "")
+    blank = dict.fromkeys(("code", "zh", "n_problem", "n_rows", "n_fine", "n_cannot_tell"), "")
     return [blank | row if row.get("mark") else row for row in rows]
 
 
