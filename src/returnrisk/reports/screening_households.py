@@ -170,7 +170,7 @@ def fall_fields() -> tuple[Field, ...]:
         field("village", 7.5, "middle"),
         field("head", 8, "middle"),
         field("pseudonym", 11, "middle"),
-        field("kind", 5.5, "middle"),
+        field("kind", 6.8, "middle"),
         field("n_members", 5),
         *(Field(key, text(f"form.{head}"), 8.9, "yuan", cny) for key, head in income),
         Field("projected_cny", text("form.projected_cny"), 8.9, "yuan", cny),
