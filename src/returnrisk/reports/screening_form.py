@@ -140,9 +140,7 @@ def _elimination(content: Content, area: int) -> Part:
 
 def _causes(content: Content, area: int) -> Part:
     t = of_area(content.rollup.causes, area).sort_values("number")
-    rows = [
-        (f"{each['number']} {each['cause_zh']}", each["n_households"], each["share"], each["explained_cny"]) for each in _records(t)
-    ]
+    rows = [(f"{each['number']} {each['cause_zh']}", each["n_households"], each["share"], _explained(each)) for each in _records(t)]
     falling = int(t["n_fall_any"].iloc[0]) if len(t) else 0
     rows.append((text("form_row.n_fall_any").zh, falling, None, None))
     shapes = [("words", "count", "share", "yuan")] * (len(rows) - 1) + [("words", "count", "none", "none")]
@@ -153,6 +151,11 @@ def _causes(content: Content, area: int) -> Part:
         shapes[0],
         tuple(shapes),
     )
+
+
+def _explained(row: dict[Any, Any]) -> object:
+    """Yuan that records can say; households with a cause whose amount nobody can say have not lost 0 yuan."""
+    return None if row["n_households"] and not row["explained_cny"] else row["explained_cny"]
 
 
 def _sources(row: dict[Any, Any]) -> Part:

@@ -22,7 +22,7 @@ from returnrisk.reports.texts import Text, catalogue, text
 
 Notes = list[tuple[Text, list[Text]]]
 _ENGLISH_AREAS = ("n_households", "n_screened", "n_fall", "fall_share", "same_change_share", "n_below_target", "n_below_line", "n_alerts", "n_overdue")  # fmt: skip
-_FIRST = 26
+_FIRST = 46
 
 
 def write_notes(book: Any, place: Place, notes: Notes) -> None:

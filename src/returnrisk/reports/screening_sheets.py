@@ -98,6 +98,8 @@ class FormPen(Pen):
             self.blank(row, column, f"words{mark}")
         elif shape in NUMERIC:
             self.number(row, column, plain(value), f"{shape}{mark}")
+        elif shape == "middle" and isinstance(value, int):
+            self.number(row, column, value, f"middle{mark}")
         elif shape == "day" and isinstance(value, dt.date):
             self._refuse(self.sheet.write_datetime(row, column, value, self.formats[f"day{mark}"]), row, column)
         elif shape == "small_words":
