@@ -72,7 +72,11 @@ def annual_falls(county):
 # --- contracts -------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("table", sorted(load_contracts()))
+NOT_SIMULATED = {"alert_closure"}
+"""Closures name alerts, and alerts are this package's own answer to a county's files."""
+
+
+@pytest.mark.parametrize("table", sorted(set(load_contracts()) - NOT_SIMULATED))
 def test_every_table_keeps_its_contract(county, table):
     contract, frame = load_contracts()[table], county.tables[table]
     assert list(frame.columns) == [name for name in contract.columns if name in frame]

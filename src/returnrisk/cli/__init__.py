@@ -9,9 +9,11 @@ import os
 import sys
 from pathlib import Path
 
+from returnrisk.cli.account import show_account
 from returnrisk.cli.common import app, benchmark_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
 from returnrisk.cli.policy import check_policy, show_policy
+from returnrisk.cli.screening import screen
 from returnrisk.cli.stages import evaluate, ingest, init, list_models, promote, report, run, score, train, visits
 from returnrisk.errors import ReturnRiskError, UsageError
 
@@ -32,6 +34,8 @@ __all__ = [
     "report",
     "run",
     "score",
+    "screen",
+    "show_account",
     "show_policy",
     "simulate",
     "train",

@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table
 
     from returnrisk.project import Project
 
@@ -21,6 +22,7 @@ STAGE_WORDS = {
     "simulate": "模拟 simulate", "export": "导出文件 export files", "read": "读取文件 read files", "check": "核对数据 check tables",
     "write": "写入数据仓 write store", "snapshot": "快照 snapshots", "label": "标签 labels", "fit": "训练 fit", "evaluate": "评估 evaluate",
     "register": "登记模型 register", "score": "评分 score", "visits": "走访名单 visit list", "report": "报告 report",
+    "screen": "排查 screening", "workbooks": "工作簿 workbooks",
 }  # fmt: skip
 
 app = App(
@@ -84,3 +86,13 @@ def show(content: dict[str, Any], *, as_json: bool, table: pd.DataFrame | None =
     if table is not None:
         print(table.to_string(index=False))
     print(text or "\n".join(f"{k}: {v}" for k, v in content.items()))
+
+
+def folded_table(*headers: str, title: str | None = None) -> Table:
+    """A table for the terminal. Long words go on in the next line: a name cut short could not be asked for."""
+    from rich.table import Table
+
+    table = Table(title=title)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from returnrisk.cli.common import HERE, AsJson, ProjectDir, policy_app
+from returnrisk.cli.common import HERE, AsJson, ProjectDir, folded_table, policy_app
 from returnrisk.errors import PolicyError, PolicyNameError, UnknownNameError
 from returnrisk.policy import UNITS, AlertRule, Policy, load_policy, policy_names, read_policy, value_text
 
@@ -137,18 +137,8 @@ def _explain(policy: Policy, name: str, day: dt.date, *, as_json: bool) -> None:
         print(f"  {step}")
 
 
-def _table(*headers: str) -> Table:
-    """Long words go on in the next line: a name cut short could not be asked for."""
-    from rich.table import Table
-
-    table = Table()
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table
-
-
 def _parameter_table(rows: Sequence[Mapping[Any, Any]]) -> Table:
-    table = _table("参数 parameter", "值 value", "单位 unit", "规则包 pack", "依据 reference")
+    table = folded_table("参数 parameter", "值 value", "单位 unit", "规则包 pack", "依据 reference")
     for row in rows:
         unit = UNITS[row["unit"]]
         since = f"{row['pack']}\n{row['valid_from']}" if row["kind"] in ("rule", "assumed") else ""
@@ -161,7 +151,7 @@ def _parameter_table(rows: Sequence[Mapping[Any, Any]]) -> Table:
 
 
 def _alert_table(rules: tuple[AlertRule, ...], in_force: set[str]) -> Table:
-    table = _table("预警规则 alert rule", "启用 on", "部门 office", "期限（天）due", "规则包 pack", "依据 reference")
+    table = folded_table("预警规则 alert rule", "启用 on", "部门 office", "期限（天）due", "规则包 pack", "依据 reference")
     for rule in rules:
         said = f"{rule.reference.document} {rule.reference.article}".strip() if rule.reference else ""
         on = value_text(rule.name in in_force)

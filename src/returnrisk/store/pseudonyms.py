@@ -92,3 +92,25 @@ def pseudonym_text(household_id: int) -> str:
         digits.append(_ALPHABET[digit])
     text = "".join(reversed(digits))
     return f"{text[:4]}-{text[4:8]}-{text[8:]}"
+
+
+def read_pseudonym_text(text: str) -> int:
+    """The pseudonym that `pseudonym_text` wrote; a reader's O, I and L are taken for 0, 1 and 1.
+
+    Raises
+    ------
+    ValueError
+        It is no such text.
+
+    Examples
+    --------
+    >>> read_pseudonym_text("128g-gyhy-yko8n")
+    1234567890123456789
+    """
+    number = 0
+    digits = text.strip().upper().replace("-", "").translate(str.maketrans("OIL", "011"))
+    if len(digits) != 13 or set(digits) - set(_ALPHABET):
+        raise ValueError("not a household code of a list: expected 13 letters and digits, as XXXX-XXXX-XXXXX")
+    for digit in digits:
+        number = number * 32 + _ALPHABET.index(digit)
+    return number
