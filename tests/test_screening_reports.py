@@ -17,8 +17,8 @@ import pytest
 from returnrisk.errors import ContractViolation
 from returnrisk.policy import load_policy
 from returnrisk.reports.screening_page import render_screening_page
-from returnrisk.reports.screening_workbook import write_county_workbook, write_township_workbooks
-from returnrisk.screening import AlertYield, IncomeScreening, Screening
+from returnrisk.reports.screening_workbook import write_alert_workbooks, write_county_workbook, write_township_workbooks
+from returnrisk.screening import AlertsSince, AlertYield, IncomeScreening, Screening
 from returnrisk.screening.cause_catalogue import CAUSES
 from returnrisk.screening.comparison_months import Comparison
 from returnrisk.store.pseudonyms import pseudonym_text
@@ -407,6 +407,26 @@ def test_what_somebody_said_of_a_household_stays_unsaid(tmp_path):
     assert "信访、热线或舆情反映" in everything(county_book(tmp_path / "c")[1])
 
 
+def test_alerts_that_do_not_wait_for_the_month(tmp_path):
+    alerts = the_alerts()
+    found = AlertsSince(day=DAY, since=dt.date(2025, 7, 20), pack="national", alerts=alerts, rules=alerts[["rule", "channel"]])
+    river, hill = write_alert_workbooks(found, tmp_path / "a", villages=VILLAGES, identity=IDENTITY)
+    assert (river.name, hill.name) == (f"预警_{RIVER}_2025-07-28.xlsx", f"预警_{HILL}_2025-07-28.xlsx")
+    book = openpyxl.load_workbook(river)
+    assert book.sheetnames == ["预警户表", "说明 Notes"]
+    words = everything(book)
+    assert not [tell for tell in ("信访", "自主申报", "群众反映", "乡村振兴局", "王五") if tell in words]
+    assert "2025-07-20" in words
+    assert "其中 1 户没有户主姓名记录" in words  # household 13
+    again = dataclasses.replace(found, alerts=alerts.iloc[::-1].reset_index(drop=True))
+    for one, two in zip(
+        (river, hill), write_alert_workbooks(again, tmp_path / "b", villages=VILLAGES, identity=IDENTITY), strict=True
+    ):
+        assert one.read_bytes() == two.read_bytes()
+    nothing = dataclasses.replace(found, alerts=alerts.iloc[:0])
+    assert write_alert_workbooks(nothing, tmp_path / "c", villages=VILLAGES) == []
+
+
 def test_plain_values_print_set_up_and_lines_to_sign(tmp_path):
     path, county = county_book(tmp_path)
     books = [
@@ -522,22 +542,25 @@ def test_the_page_hides_small_counts_and_shows_no_household_no_village_no_veto(t
     ]
     assert "示例&lt;县&gt;" in page
     assert "http" not in page.replace("http-equiv", "")  # opens without a network
-    files = sorted(p.stem for p in (tmp_path / "screening_data").iterdir())
+    files = sorted(p.stem for p in (tmp_path / "report_data").iterdir())
     assert files == ["alerts", "areas", "categories", "causes", "checks", "coverage", "elimination"]
-    areas = pq.read_table(tmp_path / "screening_data" / "areas.parquet").to_pandas()
+    areas = pq.read_table(tmp_path / "report_data" / "areas.parquet").to_pandas()
     assert set(areas["level"]) == {"county", "township"}
     assert pd.isna(areas["n_fall"]).all()
-    alerts = pq.read_table(tmp_path / "screening_data" / "alerts.parquet")
+    alerts = pq.read_table(tmp_path / "report_data" / "alerts.parquet")
     assert "channel" not in alerts.column_names
-    assert set(alerts["rule"].to_pylist()) == {"housing_missing", "said"}
+    told = {(row["area_code"], row["rule"]): row["n_alerts"] for row in alerts.to_pylist()}
+    assert told == {
+        (a, r): 0 if (a, r) == (HILL, "said") else None for a in (COUNTY, RIVER, HILL) for r in ("housing_missing", "said")
+    }
 
 
 def test_the_page_has_the_same_bytes_twice(tmp_path):
     one = render_screening_page(published(), tmp_path / "a" / "page.html")
     two = render_screening_page(published(), tmp_path / "b" / "page.html")
     assert one.read_bytes() == two.read_bytes()
-    for file in (tmp_path / "a" / "screening_data").iterdir():
-        assert file.read_bytes() == (tmp_path / "b" / "screening_data" / file.name).read_bytes()
+    for file in (tmp_path / "a" / "report_data").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / "report_data" / file.name).read_bytes()
 
 
 def test_villages_and_the_veto_watch_are_never_published(tmp_path):

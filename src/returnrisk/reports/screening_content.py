@@ -52,18 +52,18 @@ def of_area(frame: pd.DataFrame, area: int) -> pd.DataFrame:
     return frame.loc[frame["area_code"] == area]
 
 
-def neutral_rules(rolled: pd.DataFrame, alerts: pd.DataFrame) -> set[str]:
+def neutral_rules(rules: pd.DataFrame, alerts: pd.DataFrame) -> set[str]:
     """Rules that a township sees under one neutral title: complaints, and whatever rests on a signal, so that no title means a complaint.
 
     Parameters
     ----------
-    rolled
-        `RollUp.alerts`.
+    rules
+        rule, channel, of every rule (`RollUp.alerts` has them).
     alerts
-        `Screening.alerts`.
+        rule, channel, records, of every alert.
     """
     said = alerts.loc[alerts["records"].fillna("").str.contains(SIGNAL_RECORDS, regex=False), "rule"]
-    complaints = rolled.loc[rolled["channel"] == "complaint", "rule"]
+    complaints = rules.loc[rules["channel"] == "complaint", "rule"]
     return {*map(str, said), *map(str, complaints), *map(str, alerts.loc[alerts["channel"] == "complaint", "rule"])}
 
 

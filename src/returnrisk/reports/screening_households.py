@@ -25,7 +25,7 @@ from returnrisk.reports.screening_sheets import (
     write_signatures,
     write_table,
 )
-from returnrisk.reports.texts import text
+from returnrisk.reports.texts import Text, text
 from returnrisk.store.pseudonyms import pseudonym_text
 
 SOURCES = ("operating", "wage", "property", "transfer")
@@ -59,7 +59,7 @@ class CountyHouseholds:
         falls = self.falls.loc[self.falls["township_code"] == township]
         whole = falls["verdict"] == "fall"
         alerts = self.alerts.loc[self.alerts["township_code"] == township]
-        return TownshipHouseholds(_numbered(falls.loc[whole]), _numbered(falls.loc[~whole]), _numbered(alerts))
+        return TownshipHouseholds(numbered(falls.loc[whole]), numbered(falls.loc[~whole]), numbered(alerts))
 
 
 def county_households(content: Content, *, villages: pd.DataFrame, heads: Mapping[int, str]) -> CountyHouseholds:
@@ -73,7 +73,8 @@ def county_households(content: Content, *, villages: pd.DataFrame, heads: Mappin
         Names of heads by household; a household that is not in it has none on file.
     """
     names = dict(zip(villages["village_code"], villages["village_name"], strict=True))
-    return CountyHouseholds(_falls(content, names, heads), _alerts(content, names, heads))
+    alerts = alert_rows(content.screening.alerts, rules=content.rollup.alerts, names=names, heads=heads)
+    return CountyHouseholds(_falls(content, names, heads), alerts)
 
 
 def _who(frame: pd.DataFrame, names: Mapping[int, str], heads: Mapping[int, str]) -> pd.DataFrame:
@@ -134,11 +135,20 @@ def _joined(households: pd.Series, lines: Mapping[int, list[str]]) -> list[str]:
     return ["\n".join(lines.get(int(household), [])) for household in households]
 
 
-def _alerts(content: Content, names: Mapping[int, str], heads: Mapping[int, str]) -> pd.DataFrame:
-    """Alerts that are not closed; of what somebody said of a household neither channel, office nor evidence."""
-    alerts = content.screening.alerts
+def alert_rows(alerts: pd.DataFrame, *, rules: pd.DataFrame, names: Mapping[int, str], heads: Mapping[int, str]) -> pd.DataFrame:
+    """Alerts that are not closed; of what somebody said of a household neither channel, office nor evidence.
+
+    Parameters
+    ----------
+    alerts
+        With their states.
+    rules
+        rule, channel, of every rule.
+    names, heads
+        Names of villages and of heads.
+    """
     t = alerts.loc[alerts["state"] != "closed"]
-    hidden = t["rule"].isin(neutral_rules(content.rollup.alerts, alerts))
+    hidden = t["rule"].isin(neutral_rules(rules, alerts))
     t = t.assign(
         alert_title=t["title_zh"].mask(hidden, text("screening.neutral_title").zh),
         evidence=t["evidence_zh"].mask(hidden, text("screening.neutral_evidence").zh),
@@ -157,7 +167,8 @@ def _alerts(content: Content, names: Mapping[int, str], heads: Mapping[int, str]
     return t.sort_values(keys, ignore_index=True)
 
 
-def _numbered(frame: pd.DataFrame) -> pd.DataFrame:
+def numbered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows with their numbers on the form."""
     return frame.assign(number=range(1, len(frame) + 1))
 
 
@@ -205,13 +216,13 @@ def alert_fields() -> tuple[Field, ...]:
     )
 
 
-def write_households(book: Any, content: Content, place: Place, name: str, rows: pd.DataFrame) -> None:
+def write_households(book: Any, facts: Text, place: Place, name: str, rows: pd.DataFrame) -> None:
     """户表, 单项减收户表 or 预警户表: households of one township, with places to fill in."""
     fields = alert_fields() if name == "alerted" else fall_fields()
     sheet = book.add_worksheet(text(f"screening_sheet.{name}").zh)
     pen = FormPen(book, sheet)
     width = set_widths(pen, fields)
-    lines = [(content.facts().zh, "line"), (text("screening.decides").zh, "notice")]
+    lines = [(facts.zh, "line"), (text("screening.decides").zh, "notice")]
     if rows.empty:
         lines.append((text(f"screening.nobody_{name}").zh, "line"))
     top = write_bands(pen, len(fields) - 1, title=text(f"screening.title_{name}", area=place.name).zh, lines=lines, width=width)

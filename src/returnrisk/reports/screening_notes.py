@@ -19,6 +19,7 @@ from returnrisk.reports.screening_sheets import (
 )
 from returnrisk.reports.screening_tables import area_rows
 from returnrisk.reports.texts import Text, catalogue, text
+from returnrisk.screening import AlertsSince
 
 Notes = list[tuple[Text, list[Text]]]
 _ENGLISH_AREAS = ("n_households", "n_screened", "n_fall", "fall_share", "same_change_share", "n_below_target", "n_below_line", "n_alerts", "n_overdue")  # fmt: skip
@@ -70,6 +71,15 @@ def township_notes(content: Content, *, n_without_name: int) -> Notes:
         (text("screening_notes.columns"), [*_meanings(), *_said("shares", "change", "causes")]),
         (text("screening_notes.data"), [text("screening_notes.alerts", days=days), *_said("must_visit", "categories", "coverage")]),
     ]
+
+
+def since_notes(found: AlertsSince, *, n_without_name: int) -> Notes:
+    """Notes of a township's workbook of alerts that do not wait for the month."""
+    own = _said("at_once", "own_alerts", "own_private")
+    if n_without_name:
+        own.append(text("screening_notes.no_identity", n=n_without_name))
+    day = text("screening_notes.day", day=found.day, pack=found.pack)
+    return [(text("screening_notes.about"), _about()), (text("screening_notes.own"), [*own, *_said("closing"), day])]
 
 
 def _said(*keys: str) -> list[Text]:

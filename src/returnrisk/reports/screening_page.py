@@ -31,7 +31,7 @@ _SOURCES = ("operating", "wage", "property", "transfer")
 
 
 def render_screening_page(published: Published, path: Path, *, synthetic: bool = False) -> Path:
-    """Write the page to `path` and the frames behind its tables to `screening_data/` beside it.
+    """Write the page to `path` and the frames behind its tables to `report_data/` beside it.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def render_screening_page(published: Published, path: Path, *, synthetic: bool =
     Returns
     -------
     Path
-        `path`. The same figures give the same bytes. Every figure on the page comes from `screening_data/<frame>.parquet`.
+        `path`. The same figures give the same bytes. Every figure on the page comes from `report_data/<frame>.parquet`.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def render_screening_page(published: Published, path: Path, *, synthetic: bool =
 
     frames = publishable_frames(published.parts())
     for name, frame in frames.items():
-        write_table(pa.Table.from_pandas(frame, preserve_index=False), path.parent / "screening_data" / f"{name}.parquet")
+        write_table(pa.Table.from_pandas(frame, preserve_index=False), path.parent / "report_data" / f"{name}.parquet")
     page = page_text(published, frames, synthetic=synthetic)
     return write_atomically(path, lambda p: p.write_text(page, encoding="utf-8", newline="\n"))
 
@@ -90,7 +90,7 @@ def _one_rule(alerts: pd.DataFrame) -> pd.DataFrame:
     counts = ["n_alerts", *_ALERT_COUNTS]
     places = ["level", "area_code", "parent_code", "area_zh"]
     plain = alerts.loc[~said, [*places, "rule", "title_zh", "title_en", *counts]]
-    whole = alerts.loc[said].groupby(places, sort=False, as_index=False)[counts].agg(lambda n: n.sum(skipna=False))
+    whole = alerts.loc[said].groupby(places, sort=False, as_index=False)[counts].sum(skipna=False)
     if whole.empty:
         return plain.reset_index(drop=True)
     whole = whole.assign(rule="said", title_zh=words.zh, title_en=words.en)

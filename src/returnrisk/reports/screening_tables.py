@@ -135,7 +135,7 @@ def _wide(frame: pd.DataFrame, code: str, columns: Sequence[str]) -> pd.DataFram
     """One row per area: `<column>:<code>` for every code, beside the area's own columns."""
     areas = frame[["level", "area_code", "parent_code", "area_zh"]].drop_duplicates("area_code")
     wide = frame.pivot_table(index="area_code", columns=code, values=list(columns), aggfunc="first", dropna=False, sort=False)
-    wide.columns = [f"{column}:{each}" for column, each in wide.columns]
+    wide.columns = [":".join(map(str, names)) for names in wide.columns.to_list()]
     return areas.merge(wide, left_on="area_code", right_index=True, how="left", validate="one_to_one")
 
 

@@ -12,12 +12,18 @@ from returnrisk.errors import ContractViolation
 from returnrisk.policy import Policy
 from returnrisk.reports.screening_content import Content, named
 from returnrisk.reports.screening_form import write_form
-from returnrisk.reports.screening_households import TownshipHouseholds, county_households, write_households
-from returnrisk.reports.screening_notes import county_notes, township_notes, write_english, write_notes
+from returnrisk.reports.screening_households import (
+    TownshipHouseholds,
+    alert_rows,
+    county_households,
+    numbered,
+    write_households,
+)
+from returnrisk.reports.screening_notes import county_notes, since_notes, township_notes, write_english, write_notes
 from returnrisk.reports.screening_sheets import Place, one_line
 from returnrisk.reports.screening_tables import COUNTY_SHEETS, write_areas
 from returnrisk.reports.texts import text
-from returnrisk.screening import Screening
+from returnrisk.screening import AlertsSince, Screening
 from returnrisk.store.files import write_atomically
 
 if TYPE_CHECKING:
@@ -131,12 +137,60 @@ def write_township_workbooks(
     return paths
 
 
+def write_alert_workbooks(
+    found: AlertsSince, folder: Path, *, villages: pd.DataFrame, identity: pd.DataFrame | None = None
+) -> list[Path]:
+    """Write a workbook for every township with an alert that does not wait for the month: 预警户表 and 说明.
+
+    Parameters
+    ----------
+    found
+        `screen_since`'s.
+    folder, identity
+        As of `write_township_workbooks`.
+    villages
+        village_code, village_name, township_code, township_name, county_name.
+
+    Returns
+    -------
+    list of Path
+        `预警_<township_code>_<day>.xlsx`, by township code; empty where nothing was raised. The same alerts give the same bytes.
+
+    Raises
+    ------
+    ContractViolation
+        Identity lacks a column, names a household twice, or is not text.
+    OSError
+        The folder cannot be written or the disk is full; files already there stay as they were.
+    """
+    names = dict(zip(villages["village_code"], villages["village_name"], strict=True))
+    rows = alert_rows(found.alerts, rules=found.rules, names=names, heads=_heads(identity))
+    towns = villages.drop_duplicates("township_code").set_index("township_code")
+    facts = text("screening.facts_since", day=found.day, since=found.since, pack=found.pack)
+    paths = []
+    for code, own in rows.groupby("township_code"):
+        township = int(str(code))
+        known = township in towns.index
+        name, county = (one_line(towns.at[township, column]) if known else "" for column in ("township_name", "county_name"))
+        place = Place(township, name or str(township), county, found.day, found.pack, private=True)
+        n = int(own.loc[own["head"] == "", "household_id"].nunique())
+
+        def sheets(book: Any, own: pd.DataFrame = own, place: Place = place, n: int = n) -> None:
+            write_households(book, facts, place, "alerted", numbered(own))
+            write_notes(book, place, since_notes(found, n_without_name=n))
+
+        data = _book(place, text("screening.title_alerted", area=place.name).zh, sheets)
+        path = folder / f"预警_{township}_{found.day.isoformat()}.xlsx"
+        paths.append(write_atomically(path, lambda p, data=data: p.write_bytes(data)))  # type: ignore[misc]
+    return paths
+
+
 def _township_bytes(content: Content, place: Place, households: TownshipHouseholds) -> bytes:
     def sheets(book: Any) -> None:
         write_form(book, content, place.code, place, county=False)
         write_areas(book, content, place, villages=True, within=place.code)
         for name in ("falling", "source_only", "alerted"):
-            write_households(book, content, place, _SHEETS[name], getattr(households, name))
+            write_households(book, content.facts(), place, _SHEETS[name], getattr(households, name))
         write_notes(book, place, township_notes(content, n_without_name=households.n_without_name))
 
     return _book(place, text("screening.title_township", area=place.name).zh, sheets)
