@@ -29,9 +29,10 @@ format: .venv/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The page of all tables, from the contracts.
+# The pages of all tables, from the contracts, and of all rules, from their registries.
 dictionary: .venv/.installed-run
 	$(BIN)/python -m returnrisk.contracts.dictionary docs/data-dictionary.md
+	$(BIN)/python -m returnrisk.screening.rules_page docs/rules.md
 
 # New versions: needs the network; the result is committed. Addresses of package hosts never are.
 lock: .venv/.python

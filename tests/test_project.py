@@ -36,9 +36,10 @@ from returnrisk.errors import (
     StoreError,
     UnknownNameError,
 )
-from returnrisk.project import Project, init_project, open_project, read_manifest_of_run
+from returnrisk.project import Project, init_project, open_project
 from returnrisk.registry import load_bundle
 from returnrisk.registry.serving import BundleScorer
+from returnrisk.run_manifest import read_manifest_of_run
 from returnrisk.store.files import sha256_of
 from returnrisk.store.pseudonyms import pseudonym_text, pseudonymise
 from returnrisk.visits import strata

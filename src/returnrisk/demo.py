@@ -11,7 +11,8 @@ from pathlib import Path
 from returnrisk.config import load_model_spec
 from returnrisk.contracts import load_contracts
 from returnrisk.errors import ConfigError
-from returnrisk.project import RunResult, TrainResult, init_project
+from returnrisk.project import init_project
+from returnrisk.stage_results import RunResult, TrainResult
 from returnrisk.timeline import add_months, month_end, temporal_split
 from returnrisk.training import candidate_days
 

@@ -19,15 +19,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from returnrisk.config import ModelSpec, ProjectConfig, load_model_spec, load_project_config
 from returnrisk.errors import BundleError, ConfigError, NotEnoughDataError, RegistryError, UnknownNameError
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.policy import Policy, load_policy
 from returnrisk.project_texts import CONFIG_TEMPLATE
+from returnrisk.run_manifest import seal, unseal
 from returnrisk.scoring import Scores, score_snapshot
-from returnrisk.store.files import sha256_of, write_atomically, write_json
+from returnrisk.stage_results import AlertResult, ReportResult, RunResult, ScreenResult, TrainResult, VisitResult
+from returnrisk.store.files import write_atomically
+from returnrisk.store.names import identities, village_names
 from returnrisk.store.view import Store, View, open_store
 
 if TYPE_CHECKING:
@@ -38,64 +41,9 @@ if TYPE_CHECKING:
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
-    from returnrisk.training import Training
-    from returnrisk.visits import VisitList
 
 Progress = Callable[[str, int, int], None]
 CONFIG_FILE = "returnrisk.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """A trained model: what was measured, the bundle that holds it, and its version in the registry."""
-
-    training: Training
-    bundle: Bundle
-    version: ModelVersion
-
-    def frame(self) -> pd.DataFrame:
-        """Metrics on the test days, one row per score."""
-        return self.training.accuracy.overall.wide()
-
-
-@dataclass(frozen=True, slots=True)
-class VisitResult:
-    """A visit list and the files it was written to."""
-
-    visit_list: VisitList
-    workbooks: tuple[Path, ...]
-    parquet: Path
-
-    def frame(self) -> pd.DataFrame:
-        """The list, without identities."""
-        return self.visit_list.frame()
-
-
-@dataclass(frozen=True, slots=True)
-class ReportResult:
-    """The evaluator's page and the accuracy it shows."""
-
-    path: Path
-    accuracy: Accuracy
-
-    def frame(self) -> pd.DataFrame:
-        """Metrics with intervals: everyone at risk, entries, relapses."""
-        return self.accuracy.frame()
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """Everything one monthly run wrote."""
-
-    ingest: IngestResult
-    scores: Scores
-    visits: VisitResult
-    report: Path
-    model_version: str
-
-    def frame(self) -> pd.DataFrame:
-        """The visit list."""
-        return self.visits.frame()
 
 
 def init_project(
@@ -301,7 +249,7 @@ class Project:
             raise ConfigError(f"{self.spec.name} predicts {kind}; visit lists are made with a specification of kind fall")
         version, bundle = self.model(which)
         self.progress("score", 0, 1)
-        (self.output_folder(as_of) / "manifest.json").unlink(missing_ok=True)  # a stage on its own is not a sealed run
+        unseal(self.output_folder(as_of))  # a stage on its own is not a sealed run
         snapshot = self.snapshot(as_of)
         scores = score_snapshot(
             snapshot, BundleScorer(bundle), visits=self.config.visits, model_version=f"{version.name}/{version.version}"
@@ -332,7 +280,7 @@ class Project:
         outcome = self.spec.outcome
         workbooks = write_township_workbooks(
             chosen.frame(),
-            _identities(view),
+            identities(view),
             folder / "lists",
             horizon_months=outcome.horizon_months,
             at_end=outcome.rule == "at_end",
@@ -391,7 +339,13 @@ class Project:
         scores = self.score(as_of=as_of)
         visits = self.visits(scores)
         report = self.report(scores, visits)
-        self._seal(as_of, scores, ingested.manifest.fingerprint)
+        seal(
+            self.output_folder(as_of),
+            as_of=as_of.isoformat(),
+            model_version=scores.model_version,
+            model_fingerprint=scores.fingerprint,
+            store_fingerprint=ingested.manifest.fingerprint,
+        )
         return RunResult(ingest=ingested, scores=scores, visits=visits, report=report.path, model_version=scores.model_version)
 
     # -- rules, with or without a model ---------------------------------------------------------------------------------------
@@ -428,6 +382,70 @@ class Project:
             policy=self.policy,
         )
 
+    def screen(self, *, as_of: dt.date, policy: Policy | None = None, export: str | None = None) -> ScreenResult:
+        """Screen the county by the rules of its pack, and write workbooks, page and tables to `outputs/<day>/screening/`.
+
+        Needs no model. Safe to repeat: the same store, pack and ledger of alerts give the same files. Nothing is written before
+        everything is computed; the ledger (`alerts/ledger.csv`) takes in what was raised when all files stand.
+
+        Parameters
+        ----------
+        policy
+            Another pack than the project's.
+        export
+            Name of a mapping: also write the files of the county's existing system.
+
+        Raises
+        ------
+        PolicyError
+            The pack cannot be used, has no value on the day, or is another area's.
+        NotEnoughDataError
+            Nobody is on file on the day.
+        """
+        from returnrisk.office_export import load_export_mapping
+        from returnrisk.screening import roll_up, screen
+        from returnrisk.screening_outputs import alert_ledger, write_screening
+
+        rules = policy or self.policy
+        mapping = None if export is None else load_export_mapping(export, self.root / "export")
+        with alert_ledger(self.root / "alerts") as ledger:
+            self.progress("screen", 0, 1)
+            view = self.store().as_of(as_of)
+            found = screen(view, policy=rules, known=ledger.known)
+            places = village_names(view, county_zh=self.config.county_zh)
+            rollup = roll_up(found, villages=places, policy=rules)
+            self.progress("workbooks", 0, 1)
+            folder = self.output_folder(as_of) / "screening"
+            result = write_screening(found, rollup, folder, view=view, policy=rules, villages=places, mapping=mapping)
+            ledger.take_in(found.alerts)
+        return result
+
+    def screen_since(self, *, as_of: dt.date, since: dt.date, policy: Policy | None = None) -> AlertResult:
+        """Alerts on what was recorded since a day, on any day of the month: emergencies do not wait for the monthly screening.
+
+        One workbook a township goes to `outputs/<day>/alerts-since-<since>/`; the ledger takes the alerts in, so that the monthly
+        screening does not raise them again.
+
+        Raises
+        ------
+        UsageError
+            `since` lies after the day.
+        PolicyError, NotEnoughDataError
+            As `screen`.
+        """
+        from returnrisk.screening import screen_since
+        from returnrisk.screening_outputs import alert_ledger, write_alerts_since
+
+        with alert_ledger(self.root / "alerts") as ledger:
+            self.progress("screen", 0, 1)
+            view = self.store().as_of(as_of)
+            found = screen_since(view, policy=policy or self.policy, since=since, known=ledger.known)
+            places = village_names(view, county_zh=self.config.county_zh)
+            folder = self.output_folder(as_of) / f"alerts-since-{since.isoformat()}"
+            result = write_alerts_since(found, folder, view=view, villages=places)
+            ledger.take_in(found.alerts)
+        return result
+
     def _pseudonym(self, view: View, household: str | int) -> int:
         """The pseudonym of a number on file, of a code on a list, or as given."""
         from returnrisk.store.pseudonyms import pseudonymise, read_key, read_pseudonym_text
@@ -450,34 +468,6 @@ class Project:
         """`outputs/<day>/`."""
         return self.root / "outputs" / as_of.isoformat()
 
-    def _seal(self, as_of: dt.date, scores: Scores, store_fingerprint: str) -> None:
-        """Manifest of a run: every file with its checksum, and what it was made from."""
-        folder = self.output_folder(as_of)
-        files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json" and not p.name.startswith("."))
-        content: dict[str, Any] = {
-            "schema": 1,
-            "as_of": as_of.isoformat(),
-            "model_version": scores.model_version,
-            "model_fingerprint": scores.fingerprint,
-            "store_fingerprint": store_fingerprint,
-            "files": {p.relative_to(folder).as_posix(): sha256_of(p) for p in files},
-        }
-        write_json(folder / "manifest.json", content)
-
-
-def village_names(view: View, *, county_zh: str) -> pd.DataFrame:
-    """Names of villages and townships as known on the view's day."""
-    table = view.table("village").select("village_code", "village_name", "township_name").to_pandas()
-    table["township_code"] = table["village_code"] // 1000
-    named: pd.DataFrame = table.assign(county_name=county_zh or "本县").sort_values("village_code", ignore_index=True)
-    return named
-
-
-def _identities(view: View) -> pd.DataFrame | None:
-    """Restricted: read only here, to render a list."""
-    rows = view.store.identity(view.day)
-    return None if rows is None else rows.select("household_id", "head_name", "phone", "address").to_pandas()
-
 
 def _write_frame(frame: pd.DataFrame, path: Path) -> Path:
     import pyarrow as pa
@@ -485,9 +475,3 @@ def _write_frame(frame: pd.DataFrame, path: Path) -> Path:
     from returnrisk.visits.saving import write_table
 
     return write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
-
-
-def read_manifest_of_run(folder: Path) -> dict[str, Any]:
-    """The manifest a run left in `outputs/<day>/`."""
-    content: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    return content

@@ -13,6 +13,7 @@ from returnrisk.cli.account import show_account
 from returnrisk.cli.common import app, benchmark_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
 from returnrisk.cli.policy import check_policy, show_policy
+from returnrisk.cli.screening import screen
 from returnrisk.cli.stages import evaluate, ingest, init, list_models, promote, report, run, score, train, visits
 from returnrisk.errors import ReturnRiskError, UsageError
 
@@ -33,6 +34,7 @@ __all__ = [
     "report",
     "run",
     "score",
+    "screen",
     "show_account",
     "show_policy",
     "simulate",

@@ -22,6 +22,7 @@ STAGE_WORDS = {
     "simulate": "模拟 simulate", "export": "导出文件 export files", "read": "读取文件 read files", "check": "核对数据 check tables",
     "write": "写入数据仓 write store", "snapshot": "快照 snapshots", "label": "标签 labels", "fit": "训练 fit", "evaluate": "评估 evaluate",
     "register": "登记模型 register", "score": "评分 score", "visits": "走访名单 visit list", "report": "报告 report",
+    "screen": "排查 screening", "workbooks": "工作簿 workbooks",
 }  # fmt: skip
 
 app = App(

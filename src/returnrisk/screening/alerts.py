@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 GROUP_FACTS = {"monitored": "monitored", "resettled": "resettled", "with_labour": "has_labour"}
 RECORD_SEPARATOR = ";"
-RULE_COLUMNS = ("rule", "n_households", "n_yes", "n_no", "n_cannot_tell", "n_alerts")
+RULE_COLUMNS = ("rule", "title_zh", "title_en", "office", "channel", "n_households", "n_yes", "n_no", "n_cannot_tell", "n_alerts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class RaisedAlerts:
     alerts
         One row per alert, by alert_id: `alert_ledger.RAISED_COLUMNS` and `STATE_COLUMNS`.
     rules
-        One row per rule that was looked at, by name, `RULE_COLUMNS`: households screened, for how many it holds, does not, or cannot
+        One row per rule that was looked at, by name, `RULE_COLUMNS`: names, office and channel; households screened, for how many it holds, does not, or cannot
         be told (n_yes + n_no + n_cannot_tell = n_households), and alerts in `alerts`.
     """
 
@@ -104,7 +104,8 @@ def raise_alerts(
         raised = raised[seen.new(raised)]
         frames.append(raised)
         n_open = len(answers) - len(fired)
-        counts.append((rule.name, n_households, len(fired), n_households - len(answers), n_open, len(raised)))
+        said = (rule.name, rule.title_zh, rule.title_en, rule.office, rule.channel)
+        counts.append((*said, n_households, len(fired), n_households - len(answers), n_open, len(raised)))
     columns = list(RAISED_COLUMNS)
     alerts = pd.concat([f for f in frames if len(f)], ignore_index=True) if any(map(len, frames)) else pd.DataFrame(columns=columns)
     alerts = alert_states(view, alerts[columns].sort_values("alert_id", ignore_index=True))

@@ -45,7 +45,7 @@ class Screening:
     check_counts
         `consistency_counts`.
     input_problems, input_counts
-        What was wrong in the input, by household (Arrow, `bad_input`) and counted (`bad_input_counts`): the households marked
+        What was wrong in the input, by household (Arrow, `bad_input` and village_code) and counted (`bad_input_counts`): the households marked
         sets_aside are in no other table.
     alerts
         DataFrame by alert_id: every alert of the ledger up to the day, with its state on the day; `is_new` marks those this day's
@@ -127,7 +127,7 @@ def screen(
     _require_area(view, policy)
     with view.kept("screening_bad_input", lambda: bad_input(view, policy=policy)) as found:
         aside = set_aside(found)
-        problems, counts = _sorted(found, "household_id", "code"), bad_input_counts(view, found)
+        problems, counts = _placed(view, found), bad_input_counts(view, found)
         with _facts(view, policy, aside) as facts, _answers(view, policy, facts) as answers:
             raised = _raise(view, policy, facts, answers, known=_until(known, day))
             with view.kept("screening_checks", lambda: consistency(view, facts, policy=policy)) as checks:
@@ -229,6 +229,12 @@ def _yield(view: View, policy: Policy, ledger: pd.DataFrame) -> AlertYield | Non
     n = int(policy.number("alert_yield_months", view.day))
     months = [add_months(month_start(view.day), -k) for k in range(1, n + 1)]
     return alert_yield(view, ledger, months=months) if any(month_start(d) in months for d in ledger["raised_on"]) else None
+
+
+def _placed(view: View, found: ir.Table) -> pa.Table:
+    """Problems with the household's village as on file (NULL: the household is not)."""
+    homes = view.table("household").select("household_id", "village_code")
+    return _sorted(found.left_join(homes, "household_id").drop("household_id_right"), "household_id", "code")
 
 
 def _sorted(table: ir.Table, *keys: str) -> pa.Table:

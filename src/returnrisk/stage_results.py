@@ -1,0 +1,114 @@
+"""What each stage of a project gives back: the result itself, the files it was written to, and `.frame()`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from returnrisk.accuracy import Accuracy
+    from returnrisk.ingest.inbox import IngestResult
+    from returnrisk.office_export import ExportResult
+    from returnrisk.registry.bundle import Bundle
+    from returnrisk.registry.catalogue import ModelVersion
+    from returnrisk.scoring import Scores
+    from returnrisk.screening import AlertsSince, RollUp, Screening
+    from returnrisk.training import Training
+    from returnrisk.visits import VisitList
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A trained model: what was measured, the bundle that holds it, and its version in the registry."""
+
+    training: Training
+    bundle: Bundle
+    version: ModelVersion
+
+    def frame(self) -> pd.DataFrame:
+        """Metrics on the test days, one row per score."""
+        return self.training.accuracy.overall.wide()
+
+
+@dataclass(frozen=True, slots=True)
+class VisitResult:
+    """A visit list and the files it was written to."""
+
+    visit_list: VisitList
+    workbooks: tuple[Path, ...]
+    parquet: Path
+
+    def frame(self) -> pd.DataFrame:
+        """The list, without identities."""
+        return self.visit_list.frame()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportResult:
+    """The evaluator's page and the accuracy it shows."""
+
+    path: Path
+    accuracy: Accuracy
+
+    def frame(self) -> pd.DataFrame:
+        """Metrics with intervals: everyone at risk, entries, relapses."""
+        return self.accuracy.frame()
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Everything one monthly run wrote."""
+
+    ingest: IngestResult
+    scores: Scores
+    visits: VisitResult
+    report: Path
+    model_version: str
+
+    def frame(self) -> pd.DataFrame:
+        """The visit list."""
+        return self.visits.frame()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScreenResult:
+    """A screening, its roll-up, and the files they were written to.
+
+    Attributes
+    ----------
+    folder
+        `outputs/<day>/screening/`.
+    county_workbook, township_workbooks, page
+        The county's workbook, one a township (with identities), the page to publish.
+    exported
+        Files of the county's existing system; None where none were asked for.
+    """
+
+    screening: Screening
+    rollup: RollUp
+    folder: Path
+    county_workbook: Path
+    township_workbooks: tuple[Path, ...]
+    page: Path
+    exported: ExportResult | None
+
+    def frame(self) -> pd.DataFrame:
+        """One row per township: counts of `RollUp.areas`."""
+        areas = self.rollup.areas
+        return areas[areas["level"] == "township"].reset_index(drop=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlertResult:
+    """Alerts since a day, and a workbook for each township that has one."""
+
+    found: AlertsSince
+    folder: Path
+    workbooks: tuple[Path, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """The alerts, one row each."""
+        return self.found.frame()
