@@ -25,6 +25,7 @@ from returnrisk.office_export import (
     export_mappings,
     export_screening,
     files,
+    household_numbers,
     load_export_mapping,
     no_reentry,
 )
@@ -33,9 +34,9 @@ from returnrisk.office_export.lint import begins_as_formula
 from returnrisk.office_export.tables import FILE_TABLES, export_tables
 from returnrisk.policy import load_policy
 from returnrisk.screening import Screening, screen
-from returnrisk.store.pseudonyms import pseudonym_text
+from returnrisk.store.pseudonyms import pseudonym_text, pseudonymise
 from returnrisk.store.view import View
-from tests.feature_households import mini_store, store_of
+from tests.feature_households import MINI_KEY, mini_store, store_of
 from tests.screening_households import ADULT, CHILD, DAY, NO_MEDICAL, NOTHING, WHOLE, add_home, county
 
 POOR, OTHER, GAP, SILENT = 101, 102, 103, 104
@@ -425,6 +426,12 @@ def test_identity_numbers_in_disguise_are_refused(tmp_path: Path, text: str):
     )
 
 
+def test_the_offices_own_numbers_meet_the_pseudonyms_that_ingest_made():
+    raw = [" ＨＨ－000001 ", "hh-000002"]
+    made = household_numbers(raw, key=MINI_KEY).set_index("household_number")["household_id"].to_dict()
+    assert made == {text: pseudonymise([text], kind="household", key=MINI_KEY)[text] for text in ("HH-000001", "hh-000002")}
+
+
 def test_a_day_without_alerts_gives_an_empty_file(tmp_path: Path):
     found = dataclasses.replace(screened(), alerts=screened().alerts.head(0))
     result = exported(tmp_path, part("{a: alert_id, b: village.village_name}", table="alerts", where="{state: open}"), found=found)
@@ -555,6 +562,7 @@ def test_what_is_on_file_is_counted_by_hand():
     assert {of: form(*of) for of in ON_FILE} == ON_FILE
 
 
+@pytest.mark.slow
 def test_what_is_on_file_agrees_with_plain_python_on_a_simulated_county():
     """Tables with a file in every month and members' rows, worked out again person by person."""
     simulated = mini_store().as_of(dt.date(2022, 6, 30))

@@ -11,9 +11,10 @@ from returnrisk.errors import UsageError
 from returnrisk.office_export.cells import CellWriter
 from returnrisk.office_export.codes import CODES, NOTICES
 from returnrisk.office_export.files import SHEET_ROWS, Sheet, csv_bytes, replace_folder, require_free, workbook_bytes
+from returnrisk.office_export.identities import check_identities
 from returnrisk.office_export.lint import file_name
 from returnrisk.office_export.mapping import ExportFile, ExportMapping
-from returnrisk.office_export.rows import Sources, check_identities
+from returnrisk.office_export.rows import Sources
 from returnrisk.screening import Screening
 from returnrisk.store.view import View
 

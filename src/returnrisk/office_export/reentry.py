@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from returnrisk.accounts.residents import population
 from returnrisk.contracts import Contract, Field, refused_word
 from returnrisk.errors import NotEnoughDataError
+from returnrisk.office_export.identities import check_identities
 from returnrisk.office_export.mapping import ExportColumn, ExportMapping
-from returnrisk.office_export.rows import Sources, check_identities
+from returnrisk.office_export.rows import Sources
 from returnrisk.screening import Screening
 from returnrisk.store.view import View
 from returnrisk.timeline import Window, month_end

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.errors import ContractViolation, UsageError
-from returnrisk.ingest.id_numbers import id_number_verdicts
+from returnrisk.errors import UsageError
 from returnrisk.office_export.cells import code_of
 from returnrisk.office_export.mapping import ExportFile
 from returnrisk.office_export.tables import ExportTable, export_tables
@@ -22,8 +19,6 @@ from returnrisk.store.view import View
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-_EIGHTEEN = re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +76,7 @@ class Sources:
         return screening.households if name == "household_facts" else getattr(screening, name)
 
     def rows(self, file: ExportFile) -> FileRows:
-        """The selected rows of a file.
-
-        Raises
-        ------
-        ContractViolation
-            EXP205: identities twice for a household, or not as text.
-        """
+        """The selected rows of a file."""
         own = self.tables[file.table]
         table = self.table(file.table)
         table = table.sort_by([(name, "ascending") for name in ("household_id", *own.keys)])
@@ -143,44 +132,6 @@ def _keys(rows: pa.Table, table: ExportTable) -> list[str]:
     columns = [rows[name].to_pylist() for name in table.keys]
     texts = (zip(*columns, strict=True)) if columns else iter([()] * rows.num_rows)
     return [" ".join(f"{name}={value}" for name, value in zip(table.keys, row, strict=True)) for row in texts]
-
-
-def check_identities(identities: pd.DataFrame | None, asked: tuple[str, ...]) -> None:
-    """What a layout asks for must be there, once per household and as text.
-
-    Raises
-    ------
-    UsageError
-        EXP201: a column is missing.
-    ContractViolation
-        EXP205: a household twice, or a column that is not text. EXP206: a column that holds identity numbers.
-    """
-    if not asked:
-        return
-    missing = [name for name in asked if identities is None or name not in identities.columns]
-    if missing or identities is None:
-        said = ", ".join(missing)
-        raise UsageError(
-            f"EXP201 the layout asks for {said} of identities: give a table with household_id, {said}, or take them out"
-        )
-    if identities["household_id"].duplicated().any():
-        n = int(identities["household_id"].duplicated().sum())
-        raise ContractViolation(f"EXP205 identities: {n} households stand there more than once")
-    for name in asked:
-        if any(not isinstance(v, str) for v in identities[name].dropna()):
-            raise ContractViolation(f"EXP205 identities: column {name} is not text: a number loses its leading zeros")
-        if n := _n_identity_numbers(identities[name].dropna()):
-            said = "they are never exported: give the office's own household numbers, or take the column out"
-            raise ContractViolation(f"EXP206 identities: {n} cells of column {name} hold identity numbers; {said}")
-
-
-def _n_identity_numbers(texts: Iterable[str]) -> int:
-    """Texts with a number of 18 places whose check digit, birth date and division are those of a person."""
-    import pyarrow as pa
-
-    found = [number.upper() for text in texts for number in _EIGHTEEN.findall(unicodedata.normalize("NFKC", text))]
-    verdicts = id_number_verdicts(pa.array(found, pa.string())).to_pylist() if found else []
-    return sum(verdict == "right" for verdict in verdicts)
 
 
 def _identity_table(identities: pd.DataFrame | None) -> pa.Table:
