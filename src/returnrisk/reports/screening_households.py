@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +135,9 @@ def _joined(households: pd.Series, lines: Mapping[int, list[str]]) -> list[str]:
     return ["\n".join(lines.get(int(household), [])) for household in households]
 
 
-def alert_rows(alerts: pd.DataFrame, *, neutral: Set[str], names: Mapping[int, str], heads: Mapping[int, str]) -> pd.DataFrame:
+def alert_rows(
+    alerts: pd.DataFrame, *, neutral: frozenset[str], names: Mapping[int, str], heads: Mapping[int, str]
+) -> pd.DataFrame:
     """Alerts that are not closed; of what somebody said of a household neither channel, office nor evidence.
 
     Parameters
