@@ -416,7 +416,8 @@ class Project:
             rollup = roll_up(found, villages=places, policy=rules)
             self.progress("workbooks", 0, 1)
             folder = self.output_folder(as_of) / "screening"
-            result = write_screening(found, rollup, folder, view=view, policy=rules, villages=places, mapping=mapping)
+            made = {"view": view, "policy": rules, "villages": places}
+            result = write_screening(found, rollup, folder, mapping=mapping, synthetic=self.config.synthetic, **made)
             ledger.take_in(found.alerts)
         return result
 

@@ -45,6 +45,7 @@ def write_screening(
     policy: Policy,
     villages: pd.DataFrame,
     mapping: ExportMapping | None = None,
+    synthetic: bool = False,
 ) -> ScreenResult:
     """Write everything of a screening to `folder`; its manifest last, so that a folder without one is not a whole screening.
 
@@ -56,6 +57,8 @@ def write_screening(
         The pack, and names of places.
     mapping
         How the county's existing system wants its files.
+    synthetic
+        Whether nobody in it exists: the page says so.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def write_screening(
         rollup, _restricted(folder / "townships"), screening=screening, policy=policy, villages=villages, identity=people
     )
     _keep_only(folder / "townships", towns)
-    page = render_screening_page(publish(rollup), folder / "screening.html")
+    page = render_screening_page(publish(rollup), folder / "screening.html", synthetic=synthetic)
     for name, table in _tables(screening, rollup):
         write_table(table, folder / "tables" / f"{name}.parquet")
     shutil.rmtree(folder / "export", ignore_errors=True)

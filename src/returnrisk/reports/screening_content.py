@@ -22,11 +22,12 @@ SIGNAL_RECORDS = "signal:"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Content:
-    """A screening, its roll-up, and the pack: what every sheet is made from."""
+    """A screening, its roll-up, and the pack: what every sheet is made from; `neutral` are the rules without a title of their own."""
 
     rollup: RollUp
     screening: Screening
     policy: Policy
+    neutral: frozenset[str]
 
     def number(self, name: str) -> float:
         """A parameter of the pack on the day."""
@@ -52,7 +53,7 @@ def of_area(frame: pd.DataFrame, area: int) -> pd.DataFrame:
     return frame.loc[frame["area_code"] == area]
 
 
-def neutral_rules(rules: pd.DataFrame, alerts: pd.DataFrame) -> set[str]:
+def neutral_rules(rules: pd.DataFrame, alerts: pd.DataFrame) -> frozenset[str]:
     """Rules that a township sees under one neutral title: complaints, and whatever rests on a signal, so that no title means a complaint.
 
     Parameters
@@ -64,7 +65,7 @@ def neutral_rules(rules: pd.DataFrame, alerts: pd.DataFrame) -> set[str]:
     """
     said = alerts.loc[alerts["records"].fillna("").str.contains(SIGNAL_RECORDS, regex=False), "rule"]
     complaints = rules.loc[rules["channel"] == "complaint", "rule"]
-    return {*map(str, said), *map(str, complaints), *map(str, alerts.loc[alerts["channel"] == "complaint", "rule"])}
+    return frozenset({*map(str, said), *map(str, complaints), *map(str, alerts.loc[alerts["channel"] == "complaint", "rule"])})
 
 
 def named(frame: pd.DataFrame) -> dict[int, str]:

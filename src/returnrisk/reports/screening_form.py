@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from returnrisk.reports.cells import LINE_POINTS, lines_needed
-from returnrisk.reports.screening_content import Content, neutral_rules, of_area
+from returnrisk.reports.screening_content import Content, of_area
 from returnrisk.reports.screening_sheets import FormPen, Place, missing, print_set_up, write_bands, write_signatures
 from returnrisk.reports.texts import Text, text
 
@@ -184,7 +184,7 @@ def _alerts(content: Content, area: int, row: dict[Any, Any], *, county: bool) -
     t = of_area(content.rollup.alerts, area)
     t = t.assign(title=t["title_zh"])
     if not county:
-        hidden = t["rule"].isin(neutral_rules(content.rollup.alerts, content.screening.alerts))
+        hidden = t["rule"].isin(content.neutral)
         t["title"] = t["title"].mask(hidden, text("screening.neutral_title").zh)
     t = t.assign(n_not_closed=t["n_alerts"] - t["n_closed"])
     # Rules with one title are one line; the neutral one stands last, wherever its rules stood.

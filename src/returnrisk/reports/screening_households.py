@@ -10,7 +10,7 @@ import pandas as pd
 
 from returnrisk.reports.cells import printable
 from returnrisk.reports.list_sheets import FINDINGS
-from returnrisk.reports.screening_content import Content, neutral_rules
+from returnrisk.reports.screening_content import Content
 from returnrisk.reports.screening_sheets import (
     Field,
     FormPen,
@@ -73,7 +73,7 @@ def county_households(content: Content, *, villages: pd.DataFrame, heads: Mappin
         Names of heads by household; a household that is not in it has none on file.
     """
     names = dict(zip(villages["village_code"], villages["village_name"], strict=True))
-    alerts = alert_rows(content.screening.alerts, rules=content.rollup.alerts, names=names, heads=heads)
+    alerts = alert_rows(content.screening.alerts, neutral=content.neutral, names=names, heads=heads)
     return CountyHouseholds(_falls(content, names, heads), alerts)
 
 
@@ -135,20 +135,22 @@ def _joined(households: pd.Series, lines: Mapping[int, list[str]]) -> list[str]:
     return ["\n".join(lines.get(int(household), [])) for household in households]
 
 
-def alert_rows(alerts: pd.DataFrame, *, rules: pd.DataFrame, names: Mapping[int, str], heads: Mapping[int, str]) -> pd.DataFrame:
+def alert_rows(
+    alerts: pd.DataFrame, *, neutral: frozenset[str], names: Mapping[int, str], heads: Mapping[int, str]
+) -> pd.DataFrame:
     """Alerts that are not closed; of what somebody said of a household neither channel, office nor evidence.
 
     Parameters
     ----------
     alerts
         With their states.
-    rules
-        rule, channel, of every rule.
+    neutral
+        Rules that stand under one title.
     names, heads
         Names of villages and of heads.
     """
     t = alerts.loc[alerts["state"] != "closed"]
-    hidden = t["rule"].isin(neutral_rules(rules, alerts))
+    hidden = t["rule"].isin(list(neutral))
     t = t.assign(
         alert_title=t["title_zh"].mask(hidden, text("screening.neutral_title").zh),
         evidence=t["evidence_zh"].mask(hidden, text("screening.neutral_evidence").zh),

@@ -72,7 +72,8 @@ class FormPen(Pen):
         cell = {"font_name": FONT, "font_size": 10, "valign": "vcenter", "text_wrap": True, "border": 1, "border_color": "#8C8C8C"}
         for mark, look in _MARKS.items():
             for kind, number in _FORMATS.items():
-                self.formats[kind + mark] = book.add_format(cell | look | {"align": "right", "num_format": number})
+                shape = look | {"align": "right", "num_format": number, "text_wrap": False, "shrink": True}  # small, never ####
+                self.formats[kind + mark] = book.add_format(cell | shape)
             self.formats[f"words{mark}"] = book.add_format(cell | look | {"align": "left", "indent": 1})
             self.formats[f"middle{mark}"] = book.add_format(cell | look | {"align": "center"})
             self.formats[f"day{mark}"] = book.add_format(cell | look | {"align": "center", "num_format": "yyyy-mm-dd"})

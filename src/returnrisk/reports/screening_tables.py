@@ -126,7 +126,10 @@ def write_areas(book: Any, content: Content, place: Place, *, villages: bool, wi
     """乡镇表 or 村表; `within` a township, of its villages only and without the township's name in every row."""
     places = _places(villages=villages, townships=within is None)
     fields = places + tuple(field(key, width, shape, group=g) for key, width, shape, g in AREA_COLUMNS)
-    rows = area_rows(content.rollup.areas, villages=villages, within=within)
+    areas = content.rollup.areas
+    if within is not None:
+        areas = areas.loc[(areas["area_code"] == within) | (areas["parent_code"] == within)]
+    rows = area_rows(areas, villages=villages, within=within)
     name = "villages" if villages else "townships"
     write_sheet(book, content, place, name, fields=fields, rows=rows, frozen=len(places))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from returnrisk.errors import ContractViolation
 from returnrisk.policy import Policy
-from returnrisk.reports.screening_content import Content, named
+from returnrisk.reports.screening_content import Content, named, neutral_rules
 from returnrisk.reports.screening_form import write_form
 from returnrisk.reports.screening_households import (
     TownshipHouseholds,
@@ -164,7 +164,8 @@ def write_alert_workbooks(
         The folder cannot be written or the disk is full; files already there stay as they were.
     """
     names = dict(zip(villages["village_code"], villages["village_name"], strict=True))
-    rows = alert_rows(found.alerts, rules=found.rules, names=names, heads=_heads(identity))
+    neutral = neutral_rules(found.rules, found.alerts)
+    rows = alert_rows(found.alerts, neutral=neutral, names=names, heads=_heads(identity))
     towns = villages.drop_duplicates("township_code").set_index("township_code")
     facts = text("screening.facts_since", day=found.day, since=found.since, pack=found.pack)
     paths = []
@@ -217,7 +218,7 @@ def _content(rollup: RollUp, screening: Screening, policy: Policy) -> Content:
     if len(found) > 1:
         said = "; ".join(sorted(f"{day} {pack}" for day, pack in found))
         raise ContractViolation(f"expected roll-up, screening and policy of one day and pack, found {said}; roll up this screening")
-    return Content(rollup, screening, policy)
+    return Content(rollup, screening, policy, neutral_rules(rollup.alerts, screening.alerts))
 
 
 def _heads(identity: pd.DataFrame | None) -> dict[int, str]:
