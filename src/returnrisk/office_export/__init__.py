@@ -10,6 +10,7 @@ never in the store and can never be exported.
 
 from returnrisk.office_export.codes import CODES, MappingProblem
 from returnrisk.office_export.export import ExportResult, export_screening
+from returnrisk.office_export.identities import household_numbers
 from returnrisk.office_export.mapping import (
     ExportColumn,
     ExportFile,
@@ -20,4 +21,4 @@ from returnrisk.office_export.mapping import (
 )
 from returnrisk.office_export.reentry import ENTRIES, no_reentry
 
-__all__ = ["CODES", "ENTRIES", "ExportColumn", "ExportFile", "ExportMapping", "ExportResult", "MappingProblem", "check_export_mapping", "export_mappings", "export_screening", "load_export_mapping", "no_reentry"]  # fmt: skip
+__all__ = ["CODES", "ENTRIES", "ExportColumn", "ExportFile", "ExportMapping", "ExportResult", "MappingProblem", "check_export_mapping", "export_mappings", "export_screening", "household_numbers", "load_export_mapping", "no_reentry"]  # fmt: skip

@@ -28,6 +28,7 @@ CODES: Mapping[str, tuple[str, str]] = {
     "EXP203": ("目标文件夹不是导出文件夹", "the folder holds something that is no export"),
     "EXP204": ("行数超过工作表上限", "more rows than a sheet holds"),
     "EXP205": ("联系信息一户两行或不是文本", "identities twice for a household, or not as text"),
+    "EXP206": ("联系信息中有身份证号", "identity numbers among the identities"),
 }
 """Code → Chinese and English. 0xx: a row of an export; 1xx: a mapping; 2xx: what was asked for."""
 NOTICES = ("EXP005",)

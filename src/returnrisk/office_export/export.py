@@ -11,9 +11,10 @@ from returnrisk.errors import UsageError
 from returnrisk.office_export.cells import CellWriter
 from returnrisk.office_export.codes import CODES, NOTICES
 from returnrisk.office_export.files import SHEET_ROWS, Sheet, csv_bytes, replace_folder, require_free, workbook_bytes
+from returnrisk.office_export.identities import check_identities
 from returnrisk.office_export.lint import file_name
 from returnrisk.office_export.mapping import ExportFile, ExportMapping
-from returnrisk.office_export.rows import Sources, check_identities
+from returnrisk.office_export.rows import Sources
 from returnrisk.screening import Screening
 from returnrisk.store.view import View
 
@@ -90,7 +91,7 @@ def export_screening(
         EXP201: the layout asks for identities that were not given. EXP202: the view is of another day. EXP203: the folder holds
         something else. EXP204: more rows than a sheet holds. Nothing is written.
     ContractViolation
-        EXP205: identities twice for a household, or not as text.
+        EXP205: identities twice for a household, or not as text. EXP206: a column of them holds identity numbers.
     OSError
         The disk is full, or a file of the earlier export is open; that export stays.
     """

@@ -164,8 +164,12 @@ def _name_problems(files: Iterable[ExportFile]) -> Found:
             yield "EXP109", key, f"'{file.pattern}': placeholders are {', '.join('{' + p + '}' for p in PLACEHOLDERS)}"
         elif _NOT_IN_NAMES.search(name) or name.startswith(".") or name.casefold() in RESERVED:
             yield "EXP109", key, f"'{file.pattern}' is no file name that every system takes"
-        elif not name.casefold().endswith(f".{file.format}") and file.format == "xlsx":
-            yield "EXP109", key, f"'{file.pattern}' does not end in .xlsx"
+        elif name.casefold().endswith(".xlsx") != (file.format == "xlsx"):
+            yield (
+                "EXP109",
+                key,
+                f"'{file.pattern}' and format {file.format} do not go together: a workbook, and nothing else, ends in .xlsx",
+            )
         if file.sheet and file.format == "csv":
             yield "EXP109", f"files[{n}].sheet", "a csv has no sheets"
         elif file.sheet and (len(file.sheet) > 31 or re.search(r"[\[\]:*?/\\]|^'|'$", file.sheet)):

@@ -277,7 +277,7 @@ class _Reader:
         made = ExportFile(
             pattern=pattern,
             table=table,
-            sheet=str(node.get("sheet") or ""),
+            sheet=str(node.get("sheet") or ("Sheet1" if node.get("format") == "xlsx" else "")),
             format=cast("Format", self.one_of(node.get("format", "csv"), FORMATS, key=f"{key}.format")),
             encoding=self.one_of(node.get("encoding", ENCODINGS[0]), ENCODINGS, key=f"{key}.encoding"),
             delimiter=self.one_of(node.get("delimiter", ","), DELIMITERS, key=f"{key}.delimiter"),
@@ -293,6 +293,9 @@ class _Reader:
         if isinstance(content, str):
             place, field = _reference(content, table)
             return ExportColumn(header, place, field)
+        if not isinstance(content, Mapping):
+            self.wrong(key, f"is neither a field nor a mapping of {', '.join(_COLUMN)}")
+            return ExportColumn(header)
         node = self.mapping(content, _COLUMN, key=key)
         said = [name for name in ("field", "constant", "blank") if name in node]
         if len(said) != 1:

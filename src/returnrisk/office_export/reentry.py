@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from returnrisk.accounts.residents import population
 from returnrisk.contracts import Contract, Field, refused_word
 from returnrisk.errors import NotEnoughDataError
+from returnrisk.office_export.identities import check_identities
 from returnrisk.office_export.mapping import ExportColumn, ExportMapping
-from returnrisk.office_export.rows import Sources, check_identities
+from returnrisk.office_export.rows import Sources
 from returnrisk.screening import Screening
 from returnrisk.store.view import View
 from returnrisk.timeline import Window, month_end
@@ -25,8 +26,8 @@ COLUMNS = (
 )  # fmt: skip
 ENTRIES: Mapping[str, tuple[str, str]] = {
     "none": ("各户均已有，不必再填", "on file for every household: strike it from the form"),
-    "where_missing": ("只填缺的户", "ask only the households without it"),
-    "all": ("无一户在库，须填", "on file for no household: it has to be asked"),
+    "where_missing": ("只填缺的户", "to be asked only of the households without it"),
+    "all": ("各户均无，须填", "on file for no household: it has to be asked"),
     "computed": ("由本软件算出，不必填", "worked out from the files: never entered"),
     "constant": ("各行相同，由映射给出", "the same in every row: given by the layout"),
     "blank": ("库中没有，导出后由持有部门填", "not in the store: the office that holds it fills it in"),
@@ -190,7 +191,7 @@ class _Counts:
             self._counted[contract.name] = self._count(contract)
         found = self._counted[contract.name]
         n, not_named = found[field], 0 if contract.name in _EVERYBODY else found["not_named"]
-        return {"entry": self._entry(n, n + not_named), "n_on_file": n, "n_not_named": not_named}
+        return {"entry": self._entry(n + not_named), "n_on_file": n, "n_not_named": not_named}
 
     def identity(self, field: str) -> Row:
         """As `answer`, of what the caller gave."""
@@ -198,7 +199,7 @@ class _Counts:
             return {"entry": "not_looked_at"}
         known = self.identities.loc[self.identities[field].notna(), "household_id"]
         n = len(self.households & set(known.tolist()))
-        return {"entry": self._entry(n, n), "n_on_file": n, "n_not_named": 0}
+        return {"entry": self._entry(n), "n_on_file": n, "n_not_named": 0}
 
     def places(self, field: str) -> Row:
         """As `answer`, of the household's village."""
@@ -206,12 +207,12 @@ class _Counts:
         villages = villages.mutate(township_code=villages.village_code // 1000)
         named = self.base.semi_join(villages.filter(villages[field].notnull()), "village_code")
         n = int(named.count().to_pyarrow().as_py())
-        return {"entry": self._entry(n, n), "n_on_file": n, "n_not_named": 0}
+        return {"entry": self._entry(n), "n_on_file": n, "n_not_named": 0}
 
-    def _entry(self, n_on_file: int, n_answered: int) -> str:
+    def _entry(self, n_answered: int) -> str:
         if n_answered == self.n_households:
             return "none"
-        return "where_missing" if n_on_file else "all"
+        return "where_missing" if n_answered else "all"
 
     def _count(self, contract: Contract) -> dict[str, int]:
         """Per field the households that have it; `not_named`: those that a delivered file does not name."""

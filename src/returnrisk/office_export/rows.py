@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.errors import ContractViolation, UsageError
+from returnrisk.errors import UsageError
 from returnrisk.office_export.cells import code_of
 from returnrisk.office_export.mapping import ExportFile
 from returnrisk.office_export.tables import ExportTable, export_tables
@@ -76,13 +76,7 @@ class Sources:
         return screening.households if name == "household_facts" else getattr(screening, name)
 
     def rows(self, file: ExportFile) -> FileRows:
-        """The selected rows of a file.
-
-        Raises
-        ------
-        ContractViolation
-            EXP205: identities twice for a household, or not as text.
-        """
+        """The selected rows of a file."""
         own = self.tables[file.table]
         table = self.table(file.table)
         table = table.sort_by([(name, "ascending") for name in ("household_id", *own.keys)])
@@ -138,32 +132,6 @@ def _keys(rows: pa.Table, table: ExportTable) -> list[str]:
     columns = [rows[name].to_pylist() for name in table.keys]
     texts = (zip(*columns, strict=True)) if columns else iter([()] * rows.num_rows)
     return [" ".join(f"{name}={value}" for name, value in zip(table.keys, row, strict=True)) for row in texts]
-
-
-def check_identities(identities: pd.DataFrame | None, asked: tuple[str, ...]) -> None:
-    """What a layout asks for must be there, once per household and as text.
-
-    Raises
-    ------
-    UsageError
-        EXP201: a column is missing.
-    ContractViolation
-        EXP205: a household twice, or a column that is not text.
-    """
-    if not asked:
-        return
-    missing = [name for name in asked if identities is None or name not in identities.columns]
-    if missing or identities is None:
-        said = ", ".join(missing)
-        raise UsageError(
-            f"EXP201 the layout asks for {said} of identities: give a table with household_id, {said}, or take them out"
-        )
-    if identities["household_id"].duplicated().any():
-        n = int(identities["household_id"].duplicated().sum())
-        raise ContractViolation(f"EXP205 identities: {n} households stand there more than once")
-    for name in asked:
-        if any(not isinstance(v, str) for v in identities[name].dropna()):
-            raise ContractViolation(f"EXP205 identities: column {name} is not text: a number loses its leading zeros")
 
 
 def _identity_table(identities: pd.DataFrame | None) -> pa.Table:
