@@ -416,8 +416,16 @@ class Project:
             rollup = roll_up(found, villages=places, policy=rules)
             self.progress("workbooks", 0, 1)
             folder = self.output_folder(as_of) / "screening"
-            made = {"view": view, "policy": rules, "villages": places}
-            result = write_screening(found, rollup, folder, mapping=mapping, synthetic=self.config.synthetic, **made)
+            result = write_screening(
+                found,
+                rollup,
+                folder,
+                view=view,
+                policy=rules,
+                villages=places,
+                mapping=mapping,
+                synthetic=self.config.synthetic,
+            )
             ledger.take_in(found.alerts)
         return result
 
@@ -446,6 +454,22 @@ class Project:
             result = write_alerts_since(found, folder, view=view, villages=places)
             ledger.take_in(found.alerts)
         return result
+
+    def fields_on_file(self, *, as_of: dt.date, export: str) -> pd.DataFrame:
+        """What need not be entered again (不重复填表): columns of an export's layout and fields of a form, and for how many households each is on file.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such layout.
+        NotEnoughDataError
+            Nobody is on file on the day.
+        """
+        from returnrisk.office_export import load_export_mapping, no_reentry
+
+        mapping = load_export_mapping(export, self.root / "export")
+        view = self.store().as_of(as_of)
+        return no_reentry(view, mapping=mapping, identities=identities(view))
 
     def _pseudonym(self, view: View, household: str | int) -> int:
         """The pseudonym of a number on file, of a code on a list, or as given."""

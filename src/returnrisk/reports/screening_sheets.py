@@ -18,7 +18,9 @@ Row = Mapping[Any, Any]
 NUMERIC = ("count", "yuan", "change", "share", "mean")
 _FORMATS = {"count": "#,##0_ ", "yuan": "#,##0_ ", "change": "#,##0_ ;-#,##0_ ", "share": "0.0%_ ", "mean": "0.0_ "}
 _MARKS = {"": {}, "_subtotal": {"bold": True, "bg_color": "#F2F2F2"}, "_total": {"bold": True, "bg_color": "#DCE6F1"}}
-_A4 = 9
+_A3, _A4 = 8, 9
+_MOST_ON_A4 = 16
+"""Columns; more would be printed smaller than one can read, and offices print wide tables on A3."""
 _LONGEST_NAME = 40  # Excel allows 255 characters in a page header, its codes included
 _SIGNATURE_POINTS = 40
 _GAP_POINTS = 5
@@ -201,9 +203,9 @@ def write_signatures(pen: FormPen, row: int, last_column: int) -> int:
 def print_set_up(
     sheet: Any, place: Place, *, last_row: int, last_column: int, heads: tuple[int, int] | None = None, one_page: bool = False
 ) -> None:
-    """A4 landscape, one page wide; head rows again on every page, or all on one page."""
+    """Landscape, one page wide, on A4 or (many columns) A3; head rows again on every page, or all on one page."""
     sheet.set_landscape()
-    sheet.set_paper(_A4)
+    sheet.set_paper(_A3 if last_column >= _MOST_ON_A4 and not one_page else _A4)
     sheet.set_margins(left=0.35, right=0.35, top=0.55, bottom=0.55)
     sheet.fit_to_pages(1, int(one_page))
     if heads is not None:
