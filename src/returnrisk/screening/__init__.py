@@ -22,6 +22,7 @@ from returnrisk.screening.facts import FACT_LABELS, household_facts, kept_facts
 from returnrisk.screening.income_screening import IncomeScreening, screen_income
 from returnrisk.screening.rollup import RollUp, roll_up
 from returnrisk.screening.screen import AlertsSince, Screening, screen, screen_since
+from returnrisk.screening.small_cells import Published, publish
 from returnrisk.screening.windows import ScreeningWindows, screening_windows
 
-__all__ = ["ALERT_STATES", "CATEGORIES", "CHECKS", "CRITERIA", "FACT_LABELS", "INPUT_CHECKS", "RESULTS", "STATES", "TRACK", "WHY_NOT", "AlertYield", "AlertsSince", "Category", "Clause", "IncomeScreening", "RaisedAlerts", "RollUp", "Screening", "ScreeningWindows", "alert_yield", "bad_input", "bad_input_counts", "categories", "categories_in_use", "consistency", "consistency_counts", "elimination", "household_facts", "kept_facts", "raise_alerts", "read_alerts", "roll_up", "screen", "screen_income", "screen_since", "screening_windows", "set_aside", "write_alerts"]  # fmt: skip
+__all__ = ["ALERT_STATES", "CATEGORIES", "CHECKS", "CRITERIA", "FACT_LABELS", "INPUT_CHECKS", "RESULTS", "STATES", "TRACK", "WHY_NOT", "AlertYield", "AlertsSince", "Category", "Clause", "IncomeScreening", "Published", "RaisedAlerts", "RollUp", "Screening", "ScreeningWindows", "alert_yield", "bad_input", "bad_input_counts", "categories", "categories_in_use", "consistency", "consistency_counts", "elimination", "household_facts", "kept_facts", "publish", "raise_alerts", "read_alerts", "roll_up", "screen", "screen_income", "screen_since", "screening_windows", "set_aside", "write_alerts"]  # fmt: skip

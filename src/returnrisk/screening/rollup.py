@@ -224,6 +224,6 @@ def _yields(screening: Screening) -> pd.DataFrame | None:
         return None
     titles = screening.alerts.drop_duplicates("rule").set_index("rule")
     t = screening.alert_yield.frame.copy()
-    for column, every in (("title_zh", "全部预警"), ("title_en", "all alerts")):
+    for column, every in (("title_en", "all alerts"), ("title_zh", "全部预警")):  # each takes the second place
         t.insert(1, column, t["rule"].map(titles[column]).fillna(every))
     return t

@@ -25,18 +25,19 @@ def causes_by_area(areas: pd.DataFrame, screening: Screening) -> pd.DataFrame:
     -------
     DataFrame
         number, cause, cause_zh, cause_en, n_households, n_fall_any (households with any cause: the denominator), share, explained_cny
-        (where it can be said).
+        (where it can be said), n_explained (households of which it can).
     """
     import pandas as pd
 
     t = screening.income.frame("causes")
-    sums = summed(t[["village_code", "cause", "explained_cny"]].assign(n_households=1), by=["cause"])
+    rows = t[["village_code", "cause", "explained_cny"]].assign(n_households=1, n_explained=t["explained_cny"].notna())
+    sums = summed(rows, by=["cause"])
     codes = pd.DataFrame([(c.number, c.code, c.zh, c.en) for c in CAUSES], columns=["number", "cause", "cause_zh", "cause_en"])
-    found = on_areas_and_codes(areas, codes, sums[["n_households", "explained_cny"]], key="cause")
+    found = on_areas_and_codes(areas, codes, sums, key="cause")
     falling = summed(t.drop_duplicates("household_id")[["village_code"]].assign(n=1))["n"]
     found["n_fall_any"] = found["area_code"].map(falling).fillna(0).astype("int64")
     found["share"] = share(found["n_households"], found["n_fall_any"])
-    return found[[*AREA, *codes.columns, "n_households", "n_fall_any", "share", "explained_cny"]]
+    return found[[*AREA, *codes.columns, "n_households", "n_fall_any", "share", "explained_cny", "n_explained"]]
 
 
 def alerts_by_area(areas: pd.DataFrame, screening: Screening) -> pd.DataFrame:
