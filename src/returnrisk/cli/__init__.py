@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from returnrisk.cli.account import show_account
-from returnrisk.cli.common import app, benchmark_app, models_app, policy_app
+from returnrisk.cli.common import app, benchmark_app, export_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
+from returnrisk.cli.export import check_export, fields
 from returnrisk.cli.policy import check_policy, show_policy
 from returnrisk.cli.screening import screen
 from returnrisk.cli.stages import evaluate, ingest, init, list_models, promote, report, run, score, train, visits
@@ -20,10 +21,13 @@ from returnrisk.errors import ReturnRiskError, UsageError
 __all__ = [
     "app",
     "benchmark_app",
+    "check_export",
     "check_policy",
     "demo",
     "eph",
     "evaluate",
+    "export_app",
+    "fields",
     "ingest",
     "init",
     "list_models",

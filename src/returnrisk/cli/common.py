@@ -33,9 +33,11 @@ app = App(
 models_app = App(name="models", help="模型登记簿。The model registry.")
 benchmark_app = App(name="benchmark", help="在公开真实数据上检验。Measure on public real data.")
 policy_app = App(name="policy", help="政策规则包。The rules of a county, as data.")
+export_app = App(name="export", help="导出到县里已有的系统。Files for the county's existing system.")
 app.command(models_app)
 app.command(benchmark_app)
 app.command(policy_app)
+app.command(export_app)
 
 ProjectDir = Annotated[Path, Parameter(name="--project", help="项目文件夹。The project folder.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="只输出JSON。Print JSON only.")]

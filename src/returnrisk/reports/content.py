@@ -41,7 +41,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "calibration_curve": (("score", "bin"), ("mean_predicted", "observed", "low", "high", "n")),
     "lift_curve": (("score", "share"), ("recall", "precision", "lift")),
 }
-_PERSONAL = ("household_id", "person_id", "pseudonym", "head_name", "phone", "address")
+PERSONAL = ("household_id", "person_id", "pseudonym", "head_name", "phone", "address")
 SCORE_ORDER = ("model", "logistic", "income")
 _ORDERS: dict[str, tuple[str, ...]] = {
     "score": SCORE_ORDER,
@@ -127,7 +127,7 @@ def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
         raise ContractViolation(
             f"the report's {name} has no column {', '.join(missing)}; found {', '.join(map(str, frame.columns))}"
         )
-    if personal := [column for column in _PERSONAL if column in frame.columns]:
+    if personal := [column for column in PERSONAL if column in frame.columns]:
         raise ContractViolation(f"the report's {name} has column {', '.join(personal)}; a report never shows single households")
     if (twice := frame.duplicated(list(grain))).any():
         raise ContractViolation(

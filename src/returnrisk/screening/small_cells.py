@@ -53,7 +53,7 @@ MONEY: dict[str, dict[str, tuple[tuple[str, int], ...]]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Published:
-    """A roll-up without small counts: county and townships, columns as of `RollUp` without the alerts' channel.
+    """A roll-up without small counts: county and townships, columns as of `RollUp`. The alerts' channel is for whoever renders them: it is not to be shown.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ def publish(rollup: RollUp) -> Published:
         county_name=rollup.county_name,
         smallest_cell=rollup.smallest_cell,
         yields=_yields(rollup, shown["alerts"]),
-        **{**shown, "alerts": shown["alerts"].drop(columns="channel")},
+        **shown,
     )
 
 
