@@ -13,21 +13,23 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from returnrisk.screening import ALERT_STATES, STATES, RollUp, Screening, publish, roll_up
+from returnrisk.policy import load_policy
+from returnrisk.screening import ALERT_STATES, STATES, RollUp, Screening, publish, roll_up, screen
 from returnrisk.screening.cause_catalogue import CAUSES
 from returnrisk.screening.facts import ARRIVING
-from tests.rollup_county import NATIONAL, screened
+from tests.feature_households import mini_store
 from tests.rollup_tables import DAY, RULES, TOTALS, screening_of, villages
 from tests.small_cell_audit import KEYS, unsafe
 
 VILLAGES = [999901101201, 999901101202, 999901102201, 999901102202, 999901103201, 999901103202, 999901103203]
 EMPTY = 999901103203
+NATIONAL = load_policy("national")
 
 
 @functools.cache
 def simulated() -> tuple[Screening, RollUp]:
     """The simulated county, its households put into six villages of three townships; a seventh village has none."""
-    screening, _ = screened()
+    screening = screen(mini_store().as_of(dt.date(2022, 7, 28)), policy=NATIONAL)
     ids = screening.households["household_id"].to_pylist()
     place = {h: VILLAGES[i * i % 11 % 6] for i, h in enumerate(ids)}
 
