@@ -1,4 +1,4 @@
-"""What the three learners share: checked input, and a state that is JSON."""
+"""What the learners share: checked input, and a state that is JSON."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from returnrisk.errors import BundleError, ConfigError, DataError, NotEnoughData
 
 FloatArray = NDArray[np.float64]
 STATE_SCHEMA = 1
+# A linear predictor this near to the reference: its change of log-odds is below what an explanation may miss.
+NOT_MOVED = 1e-9
 
 
 class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn carries no types
@@ -83,7 +85,7 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
             "kind": self.kind,
             "schema": STATE_SCHEMA,
             "feature_names": list(self.feature_names_),
-            "params": {k: dict(v) if isinstance(v, Mapping) else v for k, v in params.items()},
+            "params": {k: _plain(v) for k, v in params.items()},
             "fitted": self._fitted_state(),
         }
 
@@ -114,6 +116,23 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
         self.feature_names_ = names
         self.n_features_in_ = len(names)
         self.classes_ = np.array([0, 1], dtype=np.int64)
+
+    def _positions(self, columns: Sequence[str] | None) -> list[int]:
+        """Where the named columns stand in the matrix, in the order of the matrix; all of them if none are named.
+
+        Raises
+        ------
+        UnknownNameError
+            A name that is no column.
+        ConfigError
+            No name at all, or one name twice.
+        """
+        if columns is None:
+            return list(range(len(self.feature_names_)))
+        for name in _checked_names(columns):
+            if name not in self.feature_names_:
+                raise UnknownNameError("feature", name, self.feature_names_)
+        return sorted(self.feature_names_.index(name) for name in columns)
 
     def _training_input(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
@@ -163,6 +182,21 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
             )
 
 
+def canonical_order(matrix: FloatArray, outcome: FloatArray, weight: FloatArray) -> NDArray[np.intp]:
+    """An order of the rows that depends on what they hold and not on how they came, so that sums round the same way."""
+    return np.lexsort([weight, outcome, *matrix.T])
+
+
+def share_out(change: FloatArray, parts: FloatArray) -> FloatArray:
+    """A change (n,) split in proportion to the parts (n, p) of the linear predictor that made it; rows without any get 0.
+
+    The Aumann-Shapley value of a function of a sum: every part moves from 0 to its value at the same pace.
+    """
+    moved = parts.sum(axis=1)
+    still = np.abs(moved) < NOT_MOVED
+    return parts * np.where(still, 0.0, change / np.where(still, 1.0, moved))[:, None]
+
+
 def sigmoid(log_odds: FloatArray) -> FloatArray:
     """Probability of a log-odds, without overflow."""
     with np.errstate(over="ignore"):  # exp(750) is inf and 1 / inf is the right answer
@@ -176,6 +210,13 @@ def check_monotone(monotone: Mapping[str, int], names: Sequence[str]) -> None:
             raise UnknownNameError("monotone feature", name, names)
         if direction not in (-1, 0, 1):
             raise ConfigError(f"monotone direction of '{name}' is {direction!r}; expected -1 (falls), 0 (free) or 1 (rises)")
+
+
+def _plain(value: Any) -> Any:
+    """A hyper-parameter as JSON gives it back."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
