@@ -48,6 +48,13 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
     def _restore(self, state: Mapping[str, Any]) -> None:
         """Set the learned quantities from what `_fitted_state` gave."""
 
+    def __sklearn_tags__(self) -> Any:
+        """Two classes, NaN allowed: what scikit-learn and its checks ask of an estimator."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        return tags
+
     @classmethod
     def build(cls, *, feature_names: Sequence[str], monotone: dict[str, int], params: dict[str, Any]) -> Self:
         """Build from a specification; `make_learner` is the way in."""
@@ -68,7 +75,8 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """1 where the event is likelier than not; lists use ranks and calibrated risks instead."""
-        return self.classes_[(self.decision_function(X) > 0).astype(np.int64)]
+        likelier = self.decision_function(X) > 0
+        return self.classes_[likelier.astype(np.int64)]
 
     def to_state(self) -> dict[str, Any]:
         """JSON-able state: kind, schema, feature names, hyper-parameters, and what was learned.
@@ -168,7 +176,8 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
                 " build the matrix from the learner's own feature_names_"
             )
         columns = getattr(X, "columns", None)
-        if columns is not None and tuple(columns) != self.feature_names_:
+        columns = None if columns is None else tuple(str(name) for name in columns)
+        if columns is not None and columns != self.feature_names_:
             at = next(j for j, (a, b) in enumerate(zip(columns, self.feature_names_, strict=True)) if a != b)
             raise DataError(
                 f"column {at} of the frame is '{columns[at]}', the {self.kind} learner expects '{self.feature_names_[at]}':"
@@ -228,6 +237,8 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _float_matrix(X: ArrayLike) -> FloatArray:
+    if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+        raise DataError("the matrix holds complex numbers; expected real ones, NaN where nothing is recorded")
     try:
         matrix = np.ascontiguousarray(np.asarray(X, dtype=np.float64))
     except (TypeError, ValueError) as error:
@@ -238,7 +249,10 @@ def _float_matrix(X: ArrayLike) -> FloatArray:
 
 
 def _checked_outcome(y: ArrayLike, n: int) -> FloatArray:
-    outcome = np.asarray(y, dtype=np.float64)
+    try:
+        outcome = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError("the outcomes hold what is not a number; expected 0 and 1") from error
     if outcome.shape != (n,):
         raise DataError(f"{n} rows but outcomes of shape {outcome.shape}; expected one outcome per row")
     odd = int((~np.isin(outcome, (0.0, 1.0))).sum())

@@ -81,14 +81,16 @@ from the learner's own feature_names_
 
     def decision_function(self, X: ArrayLike) -> FloatArray:
         """Log-odds of the event, (n,), not calibrated."""
-        return linear_predictor(self.terms_, self.intercept_, self._matrix(X))
+        matrix = self._matrix(X)
+        return linear_predictor(self.terms_, self.intercept_, matrix)
 
     def contributions(self, X: ArrayLike) -> FloatArray:
         """What each feature adds to the log-odds against a household at the training means, (n, p + 1); the last is the intercept.
 
         Exact Shapley values where features are taken as independent (a linear model); a row sums to `decision_function`.
         """
-        parts = linear_parts(self.terms_, self._matrix(X))
+        matrix = self._matrix(X)
+        parts = linear_parts(self.terms_, matrix)
         return np.column_stack([parts, np.full(len(parts), self.intercept_)])
 
     def _fitted_state(self) -> dict[str, Any]:

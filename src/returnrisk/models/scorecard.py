@@ -157,7 +157,8 @@ class ScorecardRisk(RiskLearner):
 
     def decision_function(self, X: ArrayLike) -> FloatArray:
         """Log-odds of the event, (n,), a straight line in the points; not calibrated."""
-        return self.intercept_ + self.slope_ * self.points(X).astype(np.float64)
+        points = self.points(X).astype(np.float64)
+        return self.intercept_ + self.slope_ * points
 
     def contributions(self, X: ArrayLike) -> FloatArray:
         """What each feature adds to the log-odds against the mean points of the training rows, (n, p + 1).
