@@ -89,7 +89,7 @@ def test_without_a_direction_the_middle_may_be_worst():
     assert middle == 100
     assert max(low, high) < 10  # the penalty pulls towards the lowest band, not towards neither
     bound = ScorecardRisk(feature_names=("x",), monotone={"x": 1}).fit(x[:, None], y)
-    assert bound.bands_[0].points == (0, 100, 100)
+    assert (bound.bands_[0].cuts, bound.bands_[0].points) == ((1.0,), (0, 100))  # 2 is in the band of 1: equal points
     against = ScorecardRisk(feature_names=("x",), monotone={"x": -1}).fit(x[:, None], 1 - (x > 0) * y)
     assert against.bands_[0].points[0] >= against.bands_[0].points[-1]
 
@@ -99,7 +99,10 @@ def test_many_zeros_are_a_band_of_their_own():
     y = np.r_[np.arange(900) % 20 == 0, np.arange(100) % 3 == 0]
     card = ScorecardRisk(feature_names=("loss",), monotone={"loss": 1}).fit(loss[:, None], y)
     assert card.bands_[0].cuts[0] == 1.0
-    assert len(card.bands_[0].points) == 4
+    given_cuts = ScorecardRisk(feature_names=("loss",), monotone={"loss": 1}, cuts={"loss": [1.0, 2.0, 3.0, 4.0]}).fit(
+        loss[:, None], y
+    )
+    assert len(given_cuts.bands_[0].points) == 5
     assert card.bands_[0].points[0] == 0
 
 

@@ -47,7 +47,7 @@ class ScorecardRisk(RiskLearner):
     one band's share of the rows has the lowest value (no hospital stay, no loss), that value is a band of its own. The effects are
     those of an L2-penalised logistic regression; a feature with a direction gets steps between neighbouring bands that are 0 or
     more in that direction. They are moved so that the lowest is 0, scaled so that the most a household can have is about
-    `total_points`, and rounded; then a logistic regression on the sum of the rounded points gives the risk.
+    `total_points`, and rounded; neighbouring bands with equal points become one, unless their cuts were given; then a logistic regression on the sum of the rounded points gives the risk.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class ScorecardRisk(RiskLearner):
         self.bands_, means = (), []
         for j, c, effect in zip(used, cuts, by_band, strict=True):
             band, mean = _rounded(matrix[:, j], Bands(j, c, (), 0), effect, unit)
-            self.bands_ += (band,)
+            self.bands_ += (band if self.feature_names_[j] in (self.cuts or {}) else _merged(band),)
             means.append(mean)
         self.mean_points_ = tuple(means)
         self._fit_line(self._total(matrix), outcome, weight)
@@ -356,6 +356,13 @@ def _rounded(values: FloatArray, band: Bands, effect: FloatArray, unit: float) -
     done = Bands(band.column, band.cuts, known, missing)
     mean = float(done.of(values).mean())
     return (Bands(band.column, band.cuts, known, round(mean)) if np.isnan(effect[-1]) else done), mean
+
+
+def _merged(band: Bands) -> Bands:
+    """The same points with fewer bands: neighbours of equal points are one."""
+    kept = [k for k in range(len(band.cuts)) if band.points[k] != band.points[k + 1]]
+    cuts, points = tuple(band.cuts[k] for k in kept), (band.points[0], *(band.points[k + 1] for k in kept))
+    return Bands(band.column, cuts, points, band.missing_points)
 
 
 def _band_words(low: float, high: float) -> tuple[str, str]:
