@@ -35,7 +35,7 @@ from returnrisk.simulate import simulate_county, write_inbox
 pd.set_option("display.max_columns", 30, "display.max_colwidth", 60, "display.max_rows", 80, "display.precision", 3)
 
 day = dt.date(2024, 7, 28)
-county = simulate_county(n_households=800, months=46, start=dt.date(2020, 10, 1), seed=5)
+county = simulate_county(n_households=600, months=34, start=dt.date(2021, 10, 1), seed=5)
 home = tempfile.TemporaryDirectory()
 project = returnrisk.init_project(Path(home.name, "county"), county_zh="模拟县", county_en="Simulated County", synthetic=True)
 write_inbox(county, project.root / "inbox")

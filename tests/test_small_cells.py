@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from returnrisk.policy import load_policy
-from returnrisk.screening import RollUp, Screening, publish, roll_up
+from returnrisk.screening import Published, RollUp, Screening, publish, roll_up
 from tests.rollup_tables import random_screening, screening_of, villages
 from tests.small_cell_audit import cells, unsafe, unsafe_yuan
 
@@ -39,6 +39,13 @@ def counted(screening: Screening) -> dict[tuple[str, str], dict[tuple[int, str],
     parts = [causes.groupby([causes["village_code"] // k, "cause"]).size() for k in (1000, 1_000_000)]
     found["causes", "explained_cny"] = {(int(a), str(c)): int(n) for part in parts for (a, c), n in part.items()}
     return found
+
+
+def few_others(p: Published, of: dict[tuple[str, str], dict[tuple[int, str], int]]) -> list[int]:
+    """Areas that show yuan of all judged on the same period and of the falling among them, where few are left."""
+    both = p.areas[p.areas["same_last_cny"].notna() & p.areas["fall_same_last_cny"].notna()]
+    every, falling = of["areas", "same_last_cny"], of["areas", "fall_same_last_cny"]
+    return [a for a in both["area_code"] if falling.get((a, "")) and 0 < every.get((a, ""), 0) - falling[a, ""] < p.smallest_cell]
 
 
 def county_of(*groups: tuple[int, int, dict]) -> RollUp:
@@ -113,13 +120,24 @@ def test_yuan_of_few_households_are_hidden_and_cannot_be_had_by_subtraction():
     assert p.areas["change_share"].isna().tolist() == [False, True, True, False]
 
 
+def test_yuan_of_the_falling_are_hidden_where_they_would_tell_those_of_a_few_others():
+    """40 judged on the same period in each township; all but 5, and all but 15, fall."""
+    groups = [
+        (t, n, verdict(v))
+        for t, n, v in ((0, 35, "fall"), (0, 5, "rise"), (1, 25, "fall"), (1, 15, "rise"), (2, 20, "fall"), (2, 20, "rise"))
+    ]
+    p = publish(county_of(*groups))
+    assert [v is None for v in p.areas["same_last_cny"]] == [False] * 4
+    assert p.areas["fall_same_last_cny"].iloc[1] is None
+
+
 def test_published_tables_have_the_columns_of_the_roll_up_and_no_village():
     screening, names = random_screening(1, [60, 40, 3])
     r = rolled(screening, names)
     p = publish(r)
     for name, frame in p.parts().items():
         whole = getattr(r, name)
-        assert list(frame.columns) == [c for c in whole.columns if c != "channel"]
+        assert list(frame.columns) == list(whole.columns)
         assert set(frame["level"]) == {"county", "township"}
         assert len(frame) == (whole["level"] != "village").sum()
         counts = [c for c in frame.columns if c.startswith(("n_", "arrived_")) and c != "n_sources_mean"]
@@ -136,6 +154,7 @@ def test_no_small_count_can_be_worked_out_of_all_that_is_published(seed: int, si
     p = publish(r)
     assert unsafe(p, r) == []
     assert unsafe_yuan(p, r, counted(screening)) == []
+    assert few_others(p, counted(screening)) == []
 
 
 def test_a_county_of_some_hundred_households():
@@ -144,6 +163,7 @@ def test_a_county_of_some_hundred_households():
     p = publish(r)
     assert unsafe(p, r) == []
     assert unsafe_yuan(p, r, counted(screening)) == []
+    assert few_others(p, counted(screening)) == []
     truth, left = cells(r), [c for c, v in cells(p).items() if not pd.isna(v)]
     large = [c for c, v in truth.items() if v >= 10]
     assert len(set(left) & set(large)) > 0.6 * len(large)  # it is not had by hiding everything
