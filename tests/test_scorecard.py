@@ -90,8 +90,15 @@ def test_without_a_direction_the_middle_may_be_worst():
     assert max(low, high) < 10  # the penalty pulls towards the lowest band, not towards neither
     bound = ScorecardRisk(feature_names=("x",), monotone={"x": 1}).fit(x[:, None], y)
     assert (bound.bands_[0].cuts, bound.bands_[0].points) == ((1.0,), (0, 100))  # 2 is in the band of 1: equal points
-    against = ScorecardRisk(feature_names=("x",), monotone={"x": -1}).fit(x[:, None], 1 - (x > 0) * y)
-    assert against.bands_[0].points[0] >= against.bands_[0].points[-1]
+
+
+def test_a_feature_that_goes_the_forbidden_way_gets_no_points():
+    x = np.repeat([0.0, 1.0, 2.0], 200)[:, None]
+    y = np.concatenate([np.arange(200) < k for k in (20, 40, 100)])
+    card = ScorecardRisk(feature_names=("x",), monotone={"x": -1}).fit(x, y)
+    assert card.bands_[0].points == (0,)
+    assert card.table()["band_zh"].tolist() == ["所有记录值", "无记录"]
+    np.testing.assert_allclose(card.predict_proba(x)[:, 1], y.mean(), atol=1e-9)
 
 
 def test_many_zeros_are_a_band_of_their_own():

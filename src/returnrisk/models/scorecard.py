@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # The line from points to log-odds keeps its direction; too flat to move a risk where points tell nothing.
 FLATTEST_SLOPE = 1e-6
 INVERSE_PENALTY = 1e4
+# Log-odds between the best and the worst household below which there is nothing to give points for.
+LEAST_EFFECT = 1e-3
 # Gain of the log-likelihood per row at which the search for the bands' effects stops: points are rounded, risks fitted afterwards.
 LEAST_GAIN = 1e-10
 
@@ -141,7 +143,8 @@ class ScorecardRisk(RiskLearner):
         ]
         effects = _step_effects(blocks, outcome, weight, self.penalty)
         by_band = [_band_effects(block, effect) for block, effect in zip(blocks, effects, strict=True)]
-        unit = sum(float(np.ptp(e[~np.isnan(e)])) for e in by_band) / self.total_points
+        most = sum(float(np.ptp(e[~np.isnan(e)])) for e in by_band)
+        unit = most / self.total_points if most > LEAST_EFFECT else np.inf
         self.bands_, means = (), []
         for j, c, effect in zip(used, cuts, by_band, strict=True):
             band, mean = _rounded(matrix[:, j], Bands(j, c, (), 0), effect, unit)
@@ -350,7 +353,7 @@ def _band_effects(block: Steps, effect: FloatArray) -> FloatArray:
 
 def _rounded(values: FloatArray, band: Bands, effect: FloatArray, unit: float) -> tuple[Bands, float]:
     """The feature with its whole points, and the mean of them over the training rows."""
-    points = np.zeros(len(effect)) if unit <= 0 else np.rint(effect / unit)
+    points = np.rint(effect / unit)
     known = tuple(int(p) for p in points[:-1])
     missing = 0 if np.isnan(effect[-1]) else int(points[-1])
     done = Bands(band.column, band.cuts, known, missing)
