@@ -86,7 +86,7 @@ class LearnerSpec:
 class CalibrationSpec:
     """How scores become probabilities; `refit` learns again on fit and calibration days once the curve is known."""
 
-    method: Literal["sigmoid", "isotonic"] = "sigmoid"
+    method: Literal["sigmoid", "beta", "isotonic", "venn_abers"] = "sigmoid"
     refit: bool = True
 
 
