@@ -84,9 +84,9 @@ class LearnerSpec:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSpec:
-    """How scores become probabilities; `refit` learns again on fit and calibration days once the curve is known."""
+    """How scores become probabilities ("auto": as held-out calibration days choose); `refit` learns again on fit and calibration days once the curve is known."""
 
-    method: Literal["sigmoid", "beta", "isotonic", "venn_abers"] = "sigmoid"
+    method: Literal["sigmoid", "beta", "isotonic", "venn_abers", "auto"] = "sigmoid"
     refit: bool = True
 
 

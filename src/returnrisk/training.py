@@ -257,7 +257,7 @@ def _fit_score(
     held_out = learn(parts["fit"]).decision_function(parts["calibrate"][names].to_numpy("float64"))
     y = parts["calibrate"]["y"].to_numpy()
     try:
-        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y)
+        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y, day=parts["calibrate"]["as_of"])
     except NotEnoughDataError:
         if name != "income" or is_about_the_line(spec.outcome):
             raise

@@ -12,6 +12,7 @@ MAX_HALVINGS = 30
 STEP_TOLERANCE = 1e-10
 # Log-odds of probabilities that a plateau has set to exactly 0 or 1 would be infinite.
 PROBABILITY_MARGIN = 1e-12
+PROBABILITY_LOG_ODDS = 30.0
 
 
 def log_odds_of(probability: FloatArray) -> FloatArray:
@@ -61,6 +62,29 @@ def logistic_line(x: FloatArray, target: FloatArray, weight: FloatArray) -> tupl
             slope = float(line[0, 1]) / spread
             return float(line[0, 0]) - slope * center, slope
     return float("nan"), float("nan")
+
+
+def logistic_level(eta: FloatArray, target: FloatArray, weight: FloatArray) -> float:
+    """What must be added to all log-odds so that as many events are expected as there were; targets of both classes.
+
+    Examples
+    --------
+    >>> round(logistic_level(np.zeros(4), np.array([1.0, 1, 1, 0]), np.ones(4)), 6) == round(float(np.log(3)), 6)
+    True
+    """
+    level = 0.0
+    low, high = -2 * PROBABILITY_LOG_ODDS, 2 * PROBABILITY_LOG_ODDS
+    wanted = float((weight * target).sum())
+    for _ in range(2 * MAX_STEPS):  # Newton's method, kept between bounds that close in on the root
+        p = 1 / (1 + np.exp(-np.clip(eta + level, -PROBABILITY_LOG_ODDS, PROBABILITY_LOG_ODDS)))
+        missing, curvature = wanted - float((weight * p).sum()), float((weight * p * (1 - p)).sum())
+        low, high = (level, high) if missing > 0 else (low, level)
+        moved = level + missing / curvature
+        moved = moved if low < moved < high else (low + high) / 2
+        if abs(moved - level) < STEP_TOLERANCE:
+            return moved
+        level = moved
+    return level
 
 
 def logistic_lines(x: FloatArray, target: FloatArray, weights: FloatArray, *, start: tuple[float, float]) -> FloatArray:
