@@ -17,6 +17,7 @@ from returnrisk.calibration import (
     UpdatedCalibration,
     calibration_by_group,
     choose_calibration,
+    cross_fitted,
     fit_calibration,
     recalibrate,
     restore_calibration,
@@ -137,6 +138,66 @@ def test_choice_refuses():
         choose_calibration(scores, {DAYS[0]: outcomes[DAYS[0]]})
     with pytest.raises(DataError, match="2020-01-01: 1 of 300 log-odds"):
         choose_calibration({**scores, DAYS[0]: np.r_[np.nan, scores[DAYS[0]][1:]]}, outcomes)
+
+
+# -- cross-fitting ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_every_row_is_scored_by_a_learner_that_never_saw_its_village():
+    rng = np.random.default_rng(0)
+    village = rng.integers(0, 23, 400)
+    X, y = np.column_stack([village, rng.normal(size=400)]), rng.integers(0, 2, 400)
+
+    def learn(X, y):
+        seen = set(X[:, 0])
+        return lambda new: np.where([v in seen for v in new[:, 0]], np.nan, y.mean())
+
+    scores = cross_fitted(learn, X, y, clusters=village)
+    assert np.isfinite(scores).all()
+    assert len(np.unique(scores)) == 5
+    order = rng.permutation(400)
+    np.testing.assert_allclose(cross_fitted(learn, X[order], y[order], clusters=village[order]), scores[order], atol=1e-15)
+
+
+def test_a_curve_of_a_weaker_learner_is_too_timid_for_a_stronger_and_a_cross_fitted_one_is_not():
+    """Forty features of which few matter: with few rows a learner is overconfident, and its curve flattens the better one's scores."""
+    rng = np.random.default_rng(1)
+    effect = np.r_[np.full(5, 0.5), np.zeros(35)]
+
+    def rows(n):
+        X = rng.normal(size=(n, 40))
+        return X, (rng.random(n) < logistic(X @ effect - 3)).astype(float)
+
+    def learn(X, y):
+        theta = sm.GLM(y, sm.add_constant(X), family=sm.families.Binomial()).fit().params
+        return lambda new: theta[0] + new @ theta[1:]
+
+    early, later, test = rows(1500), rows(6000), rows(20_000)
+    X, y = (np.concatenate(part) for part in zip(early, later, strict=True))
+    final = learn(X, y)
+    weaker = fit_calibration("sigmoid", learn(*early)(later[0]), later[1])
+    same = fit_calibration("sigmoid", cross_fitted(learn, X, y, clusters=np.arange(len(y)) % 50), y)
+
+    def slope(calibration):
+        return recalibrate(calibration, final(test[0]), test[1], update="line").slope
+
+    assert slope(weaker) > 1.2
+    assert slope(same) == pytest.approx(1, abs=0.1)  # four standard errors
+
+
+def test_cross_fitting_refuses():
+    def learn(X, y):
+        return lambda new: np.zeros(len(new))
+
+    X, y = np.zeros((10, 1)), np.arange(10) % 2
+    with pytest.raises(ConfigError, match="2 or more"):
+        cross_fitted(learn, X, y, clusters=y, n_folds=1)
+    with pytest.raises(NotEnoughDataError, match="2 clusters cannot be divided into 5"):
+        cross_fitted(learn, X, y, clusters=y)
+    with pytest.raises(NotEnoughDataError, match="outside fold 1 of 2"):
+        cross_fitted(learn, X, y, clusters=y, n_folds=2)
+    with pytest.raises(DataError, match="9 outcomes"):
+        cross_fitted(learn, X, y[1:], clusters=y)
 
 
 # -- groups ---------------------------------------------------------------------------------------------------------------------------
