@@ -35,7 +35,7 @@ from returnrisk.simulate import simulate_county, write_inbox
 pd.set_option("display.max_columns", 30, "display.max_colwidth", 60, "display.max_rows", 80, "display.precision", 3)
 
 day = dt.date(2024, 7, 28)
-county = simulate_county(n_households=800, months=46, start=dt.date(2020, 10, 1), seed=5)
+county = simulate_county(n_households=600, months=34, start=dt.date(2021, 10, 1), seed=5)
 home = tempfile.TemporaryDirectory()
 project = returnrisk.init_project(Path(home.name, "county"), county_zh="模拟县", county_en="Simulated County", synthetic=True)
 write_inbox(county, project.root / "inbox")
@@ -131,7 +131,7 @@ parent: national
 alerts:
   job_lost: {on: true}
   two_shocks:
-    title: {zh: 半年内两次受灾, en: two disasters within half a year}
+    title: {zh: 一年内两次受灾, en: two disasters within a year}
     on: true
     kind: assumed
     office: 应急局
@@ -139,13 +139,13 @@ alerts:
     cause: disaster
     must_visit: true
     facts:
-      - {table: disaster, per: household, count: rows, window: {months: 6}, over: 1}
+      - {table: disaster, per: household, count: rows, window: {months: 12}, over: 1}
 """
 (project.root / "policy").mkdir()
 (project.root / "policy" / "jia-county.yaml").write_text(own, encoding="utf-8")
 jia = load_policy("jia-county", project.root / "policy")
 since = project.screen_since(as_of=day, since=dt.date(2024, 1, 1), policy=jia)
-since.rules.set_index("rule").loc[["job_lost", "two_shocks"]]
+since.found.rules.set_index("rule").loc[["job_lost", "two_shocks"]]
 
 # %% [markdown]
 # ## 6 减收排查 · The income-decline screening

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 
 
-SHOWN = {"01-first-list": "走访名单_", "02-data-and-truth": "on_file_at_day"}
+SHOWN = {"01-first-list": "走访名单_", "02-data-and-truth": "on_file_at_day", "03-screening": "two_shocks"}
 """What must be seen in each notebook's outputs."""
 
 

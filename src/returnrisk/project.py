@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
+    from returnrisk.screening_outputs import ExportRequest
 
 Progress = Callable[[str, int, int], None]
 CONFIG_FILE = "returnrisk.toml"
@@ -382,7 +383,9 @@ class Project:
             policy=self.policy,
         )
 
-    def screen(self, *, as_of: dt.date, policy: Policy | None = None, export: str | None = None) -> ScreenResult:
+    def screen(
+        self, *, as_of: dt.date, policy: Policy | None = None, export: str | None = None, numbers: Path | None = None
+    ) -> ScreenResult:
         """Screen the county by the rules of its pack, and write workbooks, page and tables to `outputs/<day>/screening/`.
 
         Needs no model. Safe to repeat: the same store, pack and ledger of alerts give the same files. Nothing is written before
@@ -394,6 +397,8 @@ class Project:
             Another pack than the project's.
         export
             Name of a mapping: also write the files of the county's existing system.
+        numbers
+            A csv with the office's own household numbers, where the mapping asks for them: the store keeps none.
 
         Raises
         ------
@@ -402,12 +407,11 @@ class Project:
         NotEnoughDataError
             Nobody is on file on the day.
         """
-        from returnrisk.office_export import load_export_mapping
         from returnrisk.screening import roll_up, screen
         from returnrisk.screening_outputs import alert_ledger, write_screening
 
         rules = policy or self.policy
-        mapping = None if export is None else load_export_mapping(export, self.root / "export")
+        request = None if export is None else self._export_request(export, numbers)
         with alert_ledger(self.root / "alerts") as ledger:
             self.progress("screen", 0, 1)
             view = self.store().as_of(as_of)
@@ -423,7 +427,7 @@ class Project:
                 view=view,
                 policy=rules,
                 villages=places,
-                mapping=mapping,
+                export=request,
                 synthetic=self.config.synthetic,
             )
             ledger.take_in(found.alerts)
@@ -454,6 +458,17 @@ class Project:
             result = write_alerts_since(found, folder, view=view, villages=places)
             ledger.take_in(found.alerts)
         return result
+
+    def _export_request(self, name: str, numbers: Path | None) -> ExportRequest:
+        from returnrisk.office_export import household_numbers, load_export_mapping, read_household_numbers
+        from returnrisk.screening_outputs import ExportRequest
+        from returnrisk.store.pseudonyms import read_key
+
+        mapping = load_export_mapping(name, self.root / "export")
+        if numbers is None:
+            return ExportRequest(mapping)
+        key = read_key(self.root / self.config.key_file)
+        return ExportRequest(mapping, household_numbers(read_household_numbers(numbers), key=key))
 
     def fields_on_file(self, *, as_of: dt.date, export: str) -> pd.DataFrame:
         """What need not be entered again (不重复填表): columns of an export's layout and fields of a form, and for how many households each is on file.

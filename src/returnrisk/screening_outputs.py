@@ -24,7 +24,7 @@ from returnrisk.screening import AlertsSince, RollUp, Screening, read_alerts, wr
 from returnrisk.screening.alert_ledger import merge_alerts
 from returnrisk.screening.income_screening import PARTS
 from returnrisk.stage_results import AlertResult, ScreenResult
-from returnrisk.store.lock import exclusive
+from returnrisk.store.lock import DEFAULT_TIMEOUT_S, exclusive
 from returnrisk.store.names import identities
 from returnrisk.store.view import View
 from returnrisk.visits.saving import write_table
@@ -36,6 +36,20 @@ if TYPE_CHECKING:
     from returnrisk.office_export import ExportMapping
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ExportRequest:
+    """A layout, and (restricted) the office's own household numbers where it asks for them: household_id, household_number."""
+
+    mapping: ExportMapping
+    numbers: pd.DataFrame | None = None
+
+    def named(self, people: pd.DataFrame | None) -> pd.DataFrame | None:
+        """Identities with the office's numbers."""
+        if self.numbers is None or people is None:
+            return people if self.numbers is None else self.numbers
+        return people.merge(self.numbers, on="household_id", how="outer")
+
+
 def write_screening(
     screening: Screening,
     rollup: RollUp,
@@ -44,7 +58,7 @@ def write_screening(
     view: View,
     policy: Policy,
     villages: pd.DataFrame,
-    mapping: ExportMapping | None = None,
+    export: ExportRequest | None = None,
     synthetic: bool = False,
 ) -> ScreenResult:
     """Write everything of a screening to `folder`; its manifest last, so that a folder without one is not a whole screening.
@@ -55,23 +69,28 @@ def write_screening(
         Of the screening's day; names of people are read from it, for the townships' workbooks alone.
     policy, villages
         The pack, and names of places.
-    mapping
+    export
         How the county's existing system wants its files.
     synthetic
         Whether nobody in it exists: the page says so.
 
     Raises
     ------
+    UsageError
+        EXP201: the mapping asks for what was not given. Nothing is written.
     OSError
         The folder cannot be written or the disk is full.
     """
-    from returnrisk.office_export import export_screening
+    from returnrisk.office_export import check_identities, export_screening
     from returnrisk.reports.screening_page import render_screening_page
     from returnrisk.reports.screening_workbook import write_county_workbook, write_township_workbooks
     from returnrisk.screening import publish
 
-    unseal(folder)
     people = identities(view)
+    named = people if export is None else export.named(people)
+    if export is not None:
+        check_identities(named, export.mapping.asks_identities)
+    unseal(folder)
     county = write_county_workbook(rollup, folder, screening=screening, policy=policy)
     towns = write_township_workbooks(
         rollup, _restricted(folder / "townships"), screening=screening, policy=policy, villages=villages, identity=people
@@ -80,12 +99,12 @@ def write_screening(
     page = render_screening_page(publish(rollup), folder / "screening.html", synthetic=synthetic)
     for name, table in _tables(screening, rollup):
         write_table(table, folder / "tables" / f"{name}.parquet")
-    shutil.rmtree(folder / "export", ignore_errors=True)
     exported = None
-    if mapping is not None:
-        exported = export_screening(
-            screening, mapping=mapping, view=view, identities=people, folder=_restricted(folder / "export") / mapping.name
-        )
+    if export is not None:
+        place = _restricted(folder / "export") / export.mapping.name
+        exported = export_screening(screening, mapping=export.mapping, view=view, identities=named, folder=place)
+    for other in (p for p in folder.glob("export/*") if exported is None or p != exported.folder):
+        shutil.rmtree(other)  # of an earlier run of the day, by another layout
     seal(folder, as_of=screening.day.isoformat(), pack=screening.pack, store_fingerprint=view.store.manifest.fingerprint)
     return ScreenResult(
         screening=screening,
@@ -160,7 +179,7 @@ class AlertLedger:
 
 
 @contextlib.contextmanager
-def alert_ledger(folder: Path) -> Iterator[AlertLedger]:
+def alert_ledger(folder: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Iterator[AlertLedger]:
     """The ledger in `folder` (made if need be), which no other process changes meanwhile.
 
     Raises
@@ -168,9 +187,9 @@ def alert_ledger(folder: Path) -> Iterator[AlertLedger]:
     DataError
         The ledger is damaged.
     StoreError
-        Another screening still holds it.
+        Another screening still holds it after `timeout_s`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder / ".ledger.lock"):
+    with exclusive(folder / ".ledger.lock", timeout_s=timeout_s):
         path = folder / "ledger.csv"
         yield AlertLedger(path=path, known=read_alerts(path))

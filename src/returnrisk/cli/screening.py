@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -41,6 +42,7 @@ def screen(
     project: ProjectDir = HERE,
     pack: str | None = None,
     export: str | None = None,
+    numbers: Path | None = None,
     json_: AsJson = False,
 ) -> None:
     """Screen every household by the county's rules: categories, alerts, 减收排查, roll-up, workbooks. Needs no model; safe to repeat.
@@ -51,7 +53,11 @@ def screen(
         Another policy pack than the project's.
     export
         Also write the files of the county's existing system, by this mapping.
+    numbers
+        A csv with the office's own household numbers (column 户编号), for a mapping that asks for them.
     """
+    if numbers is not None and export is None:
+        raise UsageError("--numbers belongs to --export: name the mapping")
     if since is not None and export is not None:
         raise UsageError("--export belongs to the whole screening: leave out --since")
     with project_at(project, quiet=json_) as opened:
@@ -59,7 +65,7 @@ def screen(
         if since is not None:
             _show_alerts(opened.screen_since(as_of=as_of, since=since, policy=rules), as_json=json_)
             return
-        result = opened.screen(as_of=as_of, policy=rules, export=export)
+        result = opened.screen(as_of=as_of, policy=rules, export=export, numbers=numbers)
     _show_screening(result, as_json=json_)
 
 
@@ -99,7 +105,7 @@ def _show_screening(result: ScreenResult, *, as_json: bool) -> None:
         *(f"{row['code']} {row['zh']} {row['en']}: {row['n_households']}" for row in problems.to_dict("records")),
         *(str(content[name]) for name in ("county", "townships", "page", "export") if content.get(name)),
     ]
-    shown = result.frame()[list(TOWNSHIP_COLUMNS)]
+    shown = result.frame()[list(TOWNSHIP_COLUMNS)].round(3)
     show(content, as_json=as_json, table=shown, text="\n".join(said))
 
 

@@ -10,7 +10,7 @@ never in the store and can never be exported.
 
 from returnrisk.office_export.codes import CODES, MappingProblem
 from returnrisk.office_export.export import ExportResult, export_screening
-from returnrisk.office_export.identities import household_numbers
+from returnrisk.office_export.identities import check_identities, household_numbers, read_household_numbers
 from returnrisk.office_export.mapping import (
     ExportColumn,
     ExportFile,
@@ -21,4 +21,4 @@ from returnrisk.office_export.mapping import (
 )
 from returnrisk.office_export.reentry import ENTRIES, no_reentry
 
-__all__ = ["CODES", "ENTRIES", "ExportColumn", "ExportFile", "ExportMapping", "ExportResult", "MappingProblem", "check_export_mapping", "export_mappings", "export_screening", "household_numbers", "load_export_mapping", "no_reentry"]  # fmt: skip
+__all__ = ["CODES", "ENTRIES", "ExportColumn", "ExportFile", "ExportMapping", "ExportResult", "MappingProblem", "check_export_mapping", "check_identities", "export_mappings", "export_screening", "household_numbers", "load_export_mapping", "no_reentry", "read_household_numbers"]  # fmt: skip

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import io
 import re
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from returnrisk.errors import ContractViolation, UsageError
+from returnrisk.contracts import load_contracts
+from returnrisk.errors import ContractViolation, DataError, UsageError
 from returnrisk.ingest.id_numbers import id_number_verdicts
 from returnrisk.ingest.spelling import plain_text
 from returnrisk.store.pseudonyms import pseudonymise
@@ -43,6 +48,40 @@ def household_numbers(numbers: Iterable[str], *, key: bytes) -> pd.DataFrame:
     frame = pd.DataFrame({"household_id": list(made.values()), "household_number": list(made)}).drop_duplicates("household_id")
     ordered: pd.DataFrame = frame.sort_values("household_id", ignore_index=True)
     return ordered
+
+
+def read_household_numbers(path: Path) -> list[str]:
+    r"""Household numbers of a csv file (UTF-8 or GB18030) with a column 户编号, such as the office's own list of households.
+
+    Raises
+    ------
+    DataError
+        No such column, or not a text file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "list.csv")
+    >>> _ = file.write_text("户号,村\nA-0001,甲村\n", encoding="gb18030")
+    >>> read_household_numbers(file)
+    ['A-0001']
+    """
+    field = load_contracts()["household"].field("household_id")
+    wanted = (field.label_zh, *field.aliases, field.name)
+    raw = path.read_bytes()
+    for encoding in ("utf-8-sig", "gb18030"):
+        with contextlib.suppress(UnicodeDecodeError):
+            rows = list(csv.reader(io.StringIO(raw.decode(encoding), newline="")))
+            break
+    else:
+        raise DataError(f"{path.name} is neither UTF-8 nor GB18030 text: save the list of household numbers as csv")
+    header = [plain_text(cell) for cell in rows[0]] if rows else []
+    column = next((header.index(name) for name in wanted if name in header), None)
+    if column is None:
+        raise DataError(
+            f"{path.name} has no column {' or '.join(wanted)} in its first row: the household numbers are looked for there"
+        )
+    return [row[column] for row in rows[1:] if len(row) > column and row[column].strip()]
 
 
 def check_identities(identities: pd.DataFrame | None, asked: tuple[str, ...]) -> None:

@@ -99,15 +99,8 @@ def _one_rule(alerts: pd.DataFrame) -> pd.DataFrame:
     return both.sort_values("area_code", key=lambda codes: codes.map(order), kind="stable", ignore_index=True)
 
 
-def hidden_mark(smallest_cell: int) -> str:
-    """What stands in place of a hidden count.
-
-    Examples
-    --------
-    >>> hidden_mark(10)
-    '＜10*'
-    """
-    return f"＜{smallest_cell}*"
+HIDDEN = "＊"
+"""Stands in place of a hidden count, which may be a large one: a number before it would be false."""
 
 
 def page_text(published: Published, frames: Mapping[str, pd.DataFrame], *, synthetic: bool) -> str:
@@ -120,7 +113,7 @@ def page_text(published: Published, frames: Mapping[str, pd.DataFrame], *, synth
     )
     environment.globals["text"] = text
     area = one_line(published.county_name) or str(published.county_code)
-    page = _Tables(frames, hidden_mark(published.smallest_cell))
+    page = _Tables(frames, HIDDEN)
     return environment.get_template("screening.html.j2").render(
         area=area,
         day=published.day,

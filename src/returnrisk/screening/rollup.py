@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 from returnrisk.policy import Policy
 from returnrisk.screening.area_sums import areas_of, change, on_areas, share, summed
 from returnrisk.screening.facts import ARRIVING
-from returnrisk.screening.rollup_codes import alerts_by_area, categories_by_area, causes_by_area, checks_by_area, states_by_area
+from returnrisk.screening.rollup_codes import (
+    alerts_by_area,
+    categories_by_area,
+    causes_by_area,
+    checks_by_area,
+    latest_alerts,
+    states_by_area,
+)
 from returnrisk.screening.screen import Screening
 
 if TYPE_CHECKING:
@@ -91,7 +98,7 @@ def roll_up(screening: Screening, *, villages: pd.DataFrame, policy: Policy) -> 
     """
     homes = screening.households.to_pandas()
     homes["monitored"] = homes["monitored"].astype("boolean")
-    areas = areas_of(villages, seen=homes["village_code"].unique())
+    areas = areas_of(villages, seen=_seen(screening, homes))
     place = homes.set_index("household_id")["village_code"]
     causes = causes_by_area(areas, screening)
     counted, unplaced = _areas(areas, screening, homes)
@@ -113,6 +120,12 @@ def roll_up(screening: Screening, *, villages: pd.DataFrame, policy: Policy) -> 
         veto=_veto(counted, causes, screening, homes, threshold=int(policy.number("veto_households", screening.day))),
         yields=_yields(screening),
     )
+
+
+def _seen(screening: Screening, homes: pd.DataFrame) -> list[int]:
+    """Every village that something is counted in: an alert outlives its household, and a village its merger with another."""
+    parts = (homes, screening.income.frame("totals"), screening.alerts, screening.input_problems.to_pandas())
+    return sorted({int(code) for part in parts for code in part["village_code"].dropna().unique()})
 
 
 def _areas(areas: pd.DataFrame, screening: Screening, homes: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -188,9 +201,9 @@ def _alerts(screening: Screening) -> tuple[pd.DataFrame, ...]:
     overdue = (t["state"] == "open") & (t["due_on"] < screening.day)
     alerts = t[["village_code"]].assign(n_alerts=1, n_new_alerts=t["is_new"], n_overdue=overdue)
     must = t.loc[t["must_visit"].astype(bool) & t["state"].isin(["open", "visited"])]
-    homes = (rows.drop_duplicates("household_id")[["village_code"]] for rows in (t, must))
-    alerted, visited = homes
-    return alerts, alerted.assign(n_alerted=1), visited.assign(n_must_visit=1)
+    alerted = latest_alerts(t, by=["household_id"])[["household_id", "village_code"]]
+    visited = alerted[alerted["household_id"].isin(must["household_id"])]
+    return alerts, alerted[["village_code"]].assign(n_alerted=1), visited[["village_code"]].assign(n_must_visit=1)
 
 
 def _coverage(areas: pd.DataFrame, homes: pd.DataFrame) -> pd.DataFrame:

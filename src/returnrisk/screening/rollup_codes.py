@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from returnrisk.screening.area_sums import AREA, on_areas_and_codes, share, summed
@@ -55,17 +56,22 @@ def alerts_by_area(areas: pd.DataFrame, screening: Screening) -> pd.DataFrame:
     rows = t[["village_code", "rule"]].assign(
         n_alerts=1, n_new=t["is_new"], **states, n_overdue=(t["state"] == "open") & (t["due_on"] < screening.day)
     )
-    homes = t.drop_duplicates(["household_id", "rule"])[["village_code", "rule"]].assign(n_households=1)
+    homes = latest_alerts(t, by=["household_id", "rule"])[["village_code", "rule"]].assign(n_households=1)
     sums = summed(rows, by=["rule"]).join(summed(homes, by=["rule"]))
     order = ["n_alerts", "n_households", "n_new", *states, "n_overdue"]
     return on_areas_and_codes(areas, rules, sums[order], key="rule")
+
+
+def latest_alerts(alerts: pd.DataFrame, *, by: Sequence[str]) -> pd.DataFrame:
+    """The latest alert of each household: a household that moved has alerts in two villages and is counted in one of them."""
+    return alerts.sort_values(["screened_on", "alert_id"]).drop_duplicates(list(by), keep="last")
 
 
 def _rules(screening: Screening) -> pd.DataFrame:
     """Rules in force and of the ledger, by name; words as of the latest alert, else the pack's."""
     import pandas as pd
 
-    known = screening.alerts.sort_values("screened_on").drop_duplicates("rule", keep="last").set_index("rule")
+    known = screening.alerts.sort_values(["screened_on", "alert_id"]).drop_duplicates("rule", keep="last").set_index("rule")
     asked = screening.rules.set_index("rule")
     names = sorted({*known.index, *asked.index})
     rows = [[name, *(str((known if name in known.index else asked).at[name, column]) for column in RULE[1:])] for name in names]

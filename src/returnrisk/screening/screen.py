@@ -51,7 +51,7 @@ class Screening:
         DataFrame by alert_id: every alert of the ledger up to the day, with its state on the day; `is_new` marks those this day's
         screening was the first to raise.
     rules
-        DataFrame, one row per alert rule in force: `alerts.RULE_COLUMNS`.
+        DataFrame, one row per alert rule in force: `alerts.RULE_COLUMNS`; n_alerts counts the new ones of the day.
     alert_yield
         What the alerts of the months before led to; None where no alert was raised in them.
     income
@@ -139,6 +139,7 @@ def screen(
                 "elimination": _sorted(elimination(facts, policy=policy, day=day), "household_id"),
             }
         income = screen_income(view, policy=policy, projection=projection, without=aside)
+    alerts = _all_alerts(view, raised, _until(known, day))
     return Screening(
         day=day,
         pack=policy.name,
@@ -146,8 +147,8 @@ def screen(
         check_counts=check_counts,
         input_problems=problems,
         input_counts=counts,
-        alerts=_all_alerts(view, raised, _until(known, day)),
-        rules=raised.rules,
+        alerts=alerts,
+        rules=_counted(raised.rules, alerts),
         alert_yield=_yield(view, policy, merge_alerts(_until(known, day), raised.alerts)),
         income=income,
         **parts,
@@ -183,7 +184,7 @@ def screen_since(view: View, *, policy: Policy, since: dt.date, known: pd.DataFr
         raised = _raise(view, policy, facts, answers, known=_until(known, day), since=since)
     alerts = _all_alerts(view, raised, _until(known, day))
     fresh = alerts[alerts["is_new"] & (alerts["raised_on"] >= since)].reset_index(drop=True)
-    return AlertsSince(day=day, since=since, pack=policy.name, alerts=fresh, rules=raised.rules)
+    return AlertsSince(day=day, since=since, pack=policy.name, alerts=fresh, rules=_counted(raised.rules, fresh))
 
 
 def _require_area(view: View, policy: Policy) -> None:
@@ -218,6 +219,12 @@ def _all_alerts(view: View, raised: RaisedAlerts, known: pd.DataFrame | None) ->
     """The ledger with what was raised now, how far each alert has come, and whether it is of this day."""
     alerts = alert_states(view, merge_alerts(known, raised.alerts))
     return alerts.assign(is_new=[d == view.day for d in alerts["screened_on"]])
+
+
+def _counted(rules: pd.DataFrame, alerts: pd.DataFrame) -> pd.DataFrame:
+    """New alerts of the day by rule: the same in a run that is repeated, when the ledger has them already."""
+    new = alerts.loc[alerts["is_new"], "rule"].value_counts()
+    return rules.assign(n_alerts=rules["rule"].map(new).fillna(0).astype("int64"))
 
 
 def _until(known: pd.DataFrame | None, day: dt.date) -> pd.DataFrame | None:

@@ -35,25 +35,27 @@ SHARES: dict[str, dict[str, tuple[str, ...]]] = {
     "coverage": {"share_without_any": ("n_without_any", "n_households"), "n_sources_mean": ("n_households", "arrived_")},
 }
 """Shares and means, and what they are worked out from (`arrived_`: every such column): they are hidden with any of it."""
-_FALL_SAME = (("n_fall", 1), ("n_same_judged", 1), ("n_screened", -1))
-MONEY: dict[str, dict[str, tuple[tuple[str, int], ...]]] = {
+_SAME, _JUDGED = ({"n_same_judged": 1},), ({"n_screened": 1, "n_unknown": -1},)
+_FALL_SAME = ({"n_fall": 1, "n_same_judged": 1, "n_screened": -1}, {"n_same_judged": 1, "n_fall": -1})
+MONEY: dict[str, dict[str, tuple[dict[str, int], ...]]] = {
     "areas": {
-        "same_last_cny": (("n_same_judged", 1),),
-        "same_this_cny": (("n_same_judged", 1),),
+        "same_last_cny": _SAME,
+        "same_this_cny": _SAME,
         "fall_same_last_cny": _FALL_SAME,
         "fall_same_this_cny": _FALL_SAME,
-        "last_cny": (("n_screened", 1), ("n_unknown", -1)),
-        "projected_cny": (("n_screened", 1), ("n_unknown", -1)),
-        "gap_target_cny": (("n_below_target", 1),),
+        "last_cny": _JUDGED,
+        "projected_cny": _JUDGED,
+        "gap_target_cny": ({"n_below_target": 1},),
     },
-    "causes": {"explained_cny": (("n_explained", 1),)},
+    "causes": {"explained_cny": ({"n_explained": 1},)},
 }
-"""Yuan, and how many households at least they are of: counts and their signs. Those with + must be shown themselves."""
+"""Yuan, and how many households at least they are of (sums of counts, the least of them; the second of `fall_same_`: how many at least are
+what `same_` has more). The counts of the first with + must be shown themselves."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Published:
-    """A roll-up without small counts: county and townships, columns as of `RollUp` without the alerts' channel.
+    """A roll-up without small counts: county and townships, columns as of `RollUp`. The alerts' channel is for whoever renders them: it is not to be shown.
 
     Attributes
     ----------
@@ -105,7 +107,7 @@ def publish(rollup: RollUp) -> Published:
         county_name=rollup.county_name,
         smallest_cell=rollup.smallest_cell,
         yields=_yields(rollup, shown["alerts"]),
-        **{**shown, "alerts": shown["alerts"].drop(columns="channel")},
+        **shown,
     )
 
 
@@ -126,8 +128,8 @@ def _without(table: str, frame: pd.DataFrame, hidden: dict[Any, Flags], smallest
         for column in count_columns(frame):
             flags.loc[rows, column] = hidden[one_name(table, code, column)]
         for column, basis in MONEY.get(table, {}).items():
-            part, needed = frame[rows], [c for c, sign in basis if sign > 0]
-            households = sum((sign * part[c].to_numpy() for c, sign in basis), np.zeros(len(part), dtype="int64"))
+            part, needed = frame[rows], [c for c, sign in basis[0].items() if sign > 0]
+            households = np.min([part[list(terms)].to_numpy() @ list(terms.values()) for terms in basis], axis=0)
             nothing = (part[needed] == 0).any(axis=1).to_numpy()
             resting = flags.loc[rows, needed].any(axis=1).to_numpy()
             flags.loc[rows, column] = _hidden_yuan(np.maximum(households, 0), resting, nothing, smallest)
