@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.accuracy import SCORES, Accuracy, measure_accuracy, predict
-from returnrisk.calibration import Calibration, SigmoidCalibration, fit_calibration
+from returnrisk.calibration import Calibration, SigmoidCalibration, cross_fitted, fit_calibration
 from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, NotEnoughDataError
 from returnrisk.features.catalogue import Feature
@@ -249,21 +249,30 @@ def _fit_score(
     names = [f.name for f in features]
     wanted = _learner_spec(name, spec, seed)
 
-    def learn(rows: pd.DataFrame) -> Any:
+    def learn(X: np.ndarray, y: np.ndarray) -> Any:
         monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
         learner = make_learner(wanted.name, feature_names=names, monotone=monotone, params=wanted.params)
-        return learner.fit(rows[names].to_numpy("float64"), rows["y"].to_numpy())
+        return learner.fit(X, y)
 
-    held_out = learn(parts["fit"]).decision_function(parts["calibrate"][names].to_numpy("float64"))
-    y = parts["calibrate"]["y"].to_numpy()
+    def content(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        return rows[names].to_numpy("float64"), rows["y"].to_numpy()
+
+    if spec.calibration.curve_from == "cross_fitted":
+        rows = parts["refit"]
+        villages = rows["village_code"].astype(str).to_numpy()
+        held_out = cross_fitted(lambda X, y: learn(X, y).decision_function, *content(rows), clusters=villages)
+    else:
+        rows = parts["calibrate"]
+        held_out = learn(*content(parts["fit"])).decision_function(rows[names].to_numpy("float64"))
+    y = rows["y"].to_numpy()
     try:
-        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y)
+        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y, day=rows["as_of"])
     except NotEnoughDataError:
         if name != "income" or is_about_the_line(spec.outcome):
             raise
         # poorest first does not rank an outcome that is not about the line: it stays the baseline it is, with its risks as learnt
         calibration = SigmoidCalibration(intercept=0.0, slope=1.0, n=len(y), n_events=int(y.sum()))
-    return ScoredLearner(learner=learn(parts["refit"]), calibration=calibration)
+    return ScoredLearner(learner=learn(*content(parts["refit"])), calibration=calibration)
 
 
 def _learner_spec(name: str, spec: ModelSpec, seed: int) -> LearnerSpec:
