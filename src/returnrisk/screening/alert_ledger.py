@@ -118,13 +118,19 @@ def read_alerts(path: Path) -> pd.DataFrame | None:
     Raises
     ------
     DataError
-        The file lacks a column, or holds an alert twice.
+        The file lacks a column, holds an alert twice or a day that is none, or was saved by another program in another encoding.
     """
     import pandas as pd
 
     if not path.exists():
         return None
-    t = pd.read_csv(path, encoding="utf-8-sig", dtype={"alert_id": "str", "records": "str"}, parse_dates=list(DAYS))
+    try:
+        t = pd.read_csv(path, encoding="utf-8-sig", dtype={"alert_id": "str", "records": "str"})
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(
+            f"{path.name}: the ledger of alerts cannot be read as csv in UTF-8 ({type(error).__name__}); put back an earlier copy, or save it "
+            "as “CSV UTF-8”"
+        ) from error
     if missing := [c for c in RAISED_COLUMNS if c not in t.columns]:
         raise DataError(
             f"{path.name}: the ledger of alerts lacks {', '.join(missing)}; put back an earlier copy, or screen into another folder"
@@ -132,5 +138,8 @@ def read_alerts(path: Path) -> pd.DataFrame | None:
     if n := int(t["alert_id"].duplicated().sum()):
         raise DataError(f"{path.name}: {n} alerts are in the ledger twice; put back an earlier copy, or screen into another folder")
     for column in DAYS:
-        t[column] = t[column].dt.date
+        days = pd.to_datetime(t[column], errors="coerce", format="mixed")
+        if n := int(days.isna().sum()):
+            raise DataError(f"{path.name}: {n} cells of {column} hold no day; put back an earlier copy")
+        t[column] = days.dt.date
     return t[list(RAISED_COLUMNS)]
