@@ -123,7 +123,8 @@ def _facts(view: View, *, policy: Policy, without: ir.Table | None, keep: Callab
     people = keep(
         "people", people_facts(view, homes.select("household_id", "arrived_disability", "arrived_employment"), policy=policy)
     )
-    income = keep("income", income_facts(view, homes.select("household_id", "village_code"), policy=policy, windows=windows))
+    living = homes.select("household_id", "village_code")
+    income = keep("income", income_facts(view, living, policy=policy, windows=windows, keep=keep))
     severe = people.select("household_id", "has_severe_disability_for_expenditure")
     severe = homes.select("household_id", "township_code").inner_join(severe, "household_id")
     cost = keep("cost", cost_facts(view, severe, policy=policy, windows=windows))
