@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from returnrisk.policy import load_policy
+from returnrisk.reports.screening_page import render_screening_page
 from returnrisk.screening import Published, RollUp, Screening, publish, roll_up
 from tests.rollup_tables import random_screening, screening_of, villages
 from tests.small_cell_audit import cells, unsafe, unsafe_yuan
@@ -190,10 +191,14 @@ def test_the_same_roll_up_hides_the_same():
 @pytest.mark.parametrize(
     ("counts", "kept"), [((40, 20, 20), ["*", "housing", "water"]), ((40, 37, 3), ["housing"]), ((6, 3, 3), [])]
 )
-def test_yields_of_rules_with_small_counts_are_left_out_and_the_line_of_all_with_them(counts, kept):
+def test_yields_of_rules_with_small_counts_are_left_out_and_the_line_of_all_with_them(counts, kept, tmp_path):
     homes = [{"household_id": i, "village_code": TOWNS[i % 2] * 1000 + 201} for i in range(1, 81)]
     alerts = [{"rule": rule, "household_id": i, "is_new": False} for rule in ("housing", "water") for i in range(1, 81)]
     r = rolled(screening_of(homes, alerts=alerts), villages([t * 1000 + 201 for t in TOWNS]))
     frame = pd.DataFrame({"rule": ["*", "housing", "water"], "n_alerts": counts, "n_visited": 0, "share_registered": np.nan})
-    found = publish(dataclasses.replace(r, yields=frame)).yields
+    published = publish(dataclasses.replace(r, yields=frame))
+    found = published.yields
     assert ([] if found is None else found["rule"].tolist()) == kept
+    page = render_screening_page(published, tmp_path / "page.html")
+    assert not (tmp_path / "report_data" / "yields.parquet").exists()
+    assert "n_verified_risk" not in page.read_text(encoding="utf-8")
