@@ -162,7 +162,7 @@ def test_a_ledger_that_an_office_program_saved_is_read(tmp_path: Path):
     [
         (lambda text: text.encode("gb18030"), "cannot be read as csv in UTF-8"),
         (lambda _: b"", "cannot be read as csv in UTF-8"),
-        (lambda text: text.replace("2025-01-31", "soon").encode(), "cells of screened_on hold no day"),
+        (lambda text: text.replace("2025-01-31", "soon").encode(), "cells of screened_on are not what was written"),
         (lambda text: text.replace("evidence_zh", "evidence").encode(), "lacks evidence_zh"),
         (lambda text: (text + text.splitlines()[-1] + "\n").encode(), "1 alerts are in the ledger twice"),
     ],
