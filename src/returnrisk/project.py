@@ -15,7 +15,7 @@ import contextlib
 import datetime as dt
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from returnrisk.policy import Policy, load_policy
 from returnrisk.project_texts import CONFIG_TEMPLATE
 from returnrisk.run_manifest import seal, unseal
 from returnrisk.scoring import Scores, score_snapshot
-from returnrisk.stage_results import AlertResult, ReportResult, RunResult, ScreenResult, TrainResult, VisitResult
+from returnrisk.stage_results import AlertResult, BacktestResult, ReportResult, RunResult, ScreenResult, TrainResult, VisitResult
 from returnrisk.store.files import write_atomically
 from returnrisk.store.names import identities, village_names
 from returnrisk.store.view import Store, View, open_store
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from returnrisk.accounts import Account, HouseholdAccount
     from returnrisk.accuracy import Accuracy
+    from returnrisk.backtest import BacktestSettings
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
@@ -145,6 +146,52 @@ class Project:
         from returnrisk.snapshot_cache import cached_snapshot
 
         return cached_snapshot(self.root / "snapshots", store or self.store(), as_of, spec=self.spec)
+
+    def specification(self, name: str | Path | None = None) -> ModelSpec:
+        """A model specification: a `.toml` by its path, one of the folder's `models/` or a shipped one by name; default the one in use."""
+        if name is None:
+            return self.spec
+        own = self.root / "models" / f"{name}.toml"
+        return load_model_spec(own if own.is_file() else name)
+
+    def backtest(
+        self,
+        names: Sequence[str | Path] | None = None,
+        *,
+        as_of: dt.date | None = None,
+        settings: BacktestSettings | None = None,
+    ) -> list[BacktestResult]:
+        """Compare models at several past days, those of one outcome with each other; default the one in use with its baseline.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such specification.
+        NotEnoughDataError
+            History too short for the origins, or too few events at one of them.
+        """
+        from returnrisk.backtest import backtest, days_of_backtest, grouped_by_outcome, with_all_families
+        from returnrisk.backtest_outputs import write_backtest
+        from returnrisk.snapshot_cache import cached_snapshot, fill
+
+        specs = [self.specification(name) for name in names] if names else [self.spec]
+        store = self.store()
+        day = as_of or store.last_recorded_on()
+        folder = self.root / "snapshots"
+
+        def snapshots(on: dt.date, spec: ModelSpec) -> Snapshot:
+            return cached_snapshot(folder, store, on, spec=spec)
+
+        results = []
+        for group in grouped_by_outcome(specs):
+            days, whole = days_of_backtest(store, group, known_on=day, settings=settings), with_all_families(group)
+            fill(folder, store, days, spec=whole, store_folder=self.root / "store", progress=self.progress)
+            found = backtest(
+                store, group, known_on=day, snapshots=snapshots, settings=settings, seed=self.config.seed, progress=self.progress
+            )
+            place = self.output_folder(day) / "backtest" / group[0].name
+            results.append(write_backtest(found, place, fingerprint=store.manifest.fingerprint))
+        return results
 
     def train(self, *, as_of: dt.date | None = None) -> TrainResult:
         """Train, calibrate and test the specified model on what was known on `as_of`, seal it and register it as candidate.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from returnrisk.accuracy import Accuracy
+    from returnrisk.backtest import Backtest
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.office_export import ExportResult
     from returnrisk.registry.bundle import Bundle
@@ -31,6 +32,18 @@ class TrainResult:
     def frame(self) -> pd.DataFrame:
         """Metrics on the test days, one row per score."""
         return self.training.accuracy.overall.wide()
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestResult:
+    """Models of one outcome compared over past days, and the folder it was written to."""
+
+    found: Backtest
+    folder: Path
+
+    def frame(self) -> pd.DataFrame:
+        """One row per score, best first."""
+        return self.found.table()
 
 
 @dataclass(frozen=True, slots=True)

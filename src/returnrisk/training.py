@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,27 @@ def candidate_days(first: dt.date, last: dt.date, *, step_months: int, min_histo
     return sorted(days)
 
 
+def possible_days(store: Store, spec: ModelSpec, *, known_on: dt.date) -> list[dt.date]:
+    """Days a snapshot may be taken of: month ends with enough history before them, whose income files came. Earliest first.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No income is on file.
+    """
+    income = store.as_of(known_on).table("income")
+    first = income.period_start.min().execute()
+    if first is None or first != first:  # noqa: PLR0124 (NaT)
+        raise NotEnoughDataError(f"no income on file on {known_on}: nothing can be learnt")
+    first_day = first.date() if hasattr(first, "date") else first
+    delay = store.delay_days("income")
+    days = candidate_days(
+        first_day, known_on, step_months=spec.split.step_months, min_history_months=spec.split.min_history_months, delay_days=delay
+    )
+    arrived = {m.as_py() for m in store.as_of(known_on).delivered("income").select("month_on").distinct().to_pyarrow()["month_on"]}
+    return [d for d in days if month_start(last_closed_month_end(d, delay_days=delay)) in arrived]
+
+
 def plan_split(
     store: Store, spec: ModelSpec, *, known_on: dt.date, train_known_on: dt.date | None = None, test_from: dt.date | None = None
 ) -> Split:
@@ -114,17 +135,7 @@ def plan_split(
     ConfigError
         `test_from` without `train_known_on`.
     """
-    income = store.as_of(known_on).table("income")
-    first = income.period_start.min().execute()
-    if first is None or first != first:  # noqa: PLR0124 (NaT)
-        raise NotEnoughDataError(f"no income on file on {known_on}: nothing can be learnt")
-    first_day = first.date() if hasattr(first, "date") else first
-    delay = store.delay_days("income")
-    days = candidate_days(
-        first_day, known_on, step_months=spec.split.step_months, min_history_months=spec.split.min_history_months, delay_days=delay
-    )
-    arrived = {m.as_py() for m in store.as_of(known_on).delivered("income").select("month_on").distinct().to_pyarrow()["month_on"]}
-    days = [d for d in days if month_start(last_closed_month_end(d, delay_days=delay)) in arrived]
+    days = possible_days(store, spec, known_on=known_on)
     if test_from is not None and train_known_on is None:
         raise ConfigError("test_from is given without train_known_on: say by which day training outcomes must have closed")
     if test_from is not None and train_known_on is not None:
@@ -225,12 +236,12 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         report("label", i, len(stages))
         parts[name], counted = _labelled(days, partial(labels, is_test=name == "test"), snapshots=snapshots)
         counts.append(counted.assign(part=name))
-        _refuse_few_events(parts[name]["y"], name)
+        refuse_few_events(parts[name]["y"], name)
     features = snapshots(split.test[0]).features
     scores = {}
     for i, name in enumerate(SCORES):
         report("fit", i, len(SCORES))
-        scores[name] = _fit_score(name, spec, features, parts, seed=seed)
+        scores[name] = fit_score(_score_spec(name, spec), features, parts, seed=seed)
     report("evaluate", 0, 1)
     names = [f.name for f in features]
 
@@ -250,7 +261,8 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     )
 
 
-def _refuse_few_events(y: pd.Series, part: str) -> None:
+def refuse_few_events(y: pd.Series, part: str) -> None:
+    """Neither fit, calibrate nor test on fewer than `MINIMUM_EVENTS` of either outcome."""
     events = int(y.sum())
     if min(events, len(y) - events) < MINIMUM_EVENTS:
         raise NotEnoughDataError(
@@ -259,11 +271,19 @@ def _refuse_few_events(y: pd.Series, part: str) -> None:
         )
 
 
-def _fit_score(
-    name: str, spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str, pd.DataFrame], *, seed: int
-) -> ScoredLearner:
+def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str, pd.DataFrame], *, seed: int = 0) -> ScoredLearner:
+    """Fit the learner of a specification and its calibration curve.
+
+    Parameters
+    ----------
+    parts
+        "fit", "calibrate" and "refit": labelled rows (`labelled_rows`). The curve comes from the learner of "fit" on "calibrate" or, where
+        the specification says so, from villages left out of "refit"; the learner that is kept is that of "refit".
+    """
     names = [f.name for f in features]
-    wanted = _learner_spec(name, spec, seed)
+    wanted = spec.learner
+    if wanted.name == "lightgbm":
+        wanted = LearnerSpec(wanted.name, {**wanted.params, "seed": seed})
 
     def learn(X: np.ndarray, y: np.ndarray) -> Any:
         monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
@@ -284,17 +304,15 @@ def _fit_score(
     try:
         calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y, day=rows["as_of"])
     except NotEnoughDataError:
-        if name != "income" or is_about_the_line(spec.outcome):
+        if wanted.name != "income_only" or is_about_the_line(spec.outcome):
             raise
         # poorest first does not rank an outcome that is not about the line: it stays the baseline it is, with its risks as learnt
         calibration = SigmoidCalibration(intercept=0.0, slope=1.0, n=len(y), n_events=int(y.sum()))
     return ScoredLearner(learner=learn(*content(parts["refit"])), calibration=calibration)
 
 
-def _learner_spec(name: str, spec: ModelSpec, seed: int) -> LearnerSpec:
+def _score_spec(name: str, spec: ModelSpec) -> ModelSpec:
+    """The specification of a score: the model's own, or the same with a baseline's learner."""
     if name == "income":
-        return LearnerSpec("income_only", {"column": INCOME_FEATURE})
-    if name == "logistic":
-        return LearnerSpec("logistic", {"C": 0.05})
-    seeded = {**spec.learner.params, "seed": seed} if spec.learner.name == "lightgbm" else dict(spec.learner.params)
-    return LearnerSpec(spec.learner.name, seeded)
+        return replace(spec, learner=LearnerSpec("income_only", {"column": INCOME_FEATURE}))
+    return replace(spec, learner=LearnerSpec("logistic", {"C": 0.05})) if name == "logistic" else spec

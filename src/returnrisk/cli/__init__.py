@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from returnrisk.cli.account import show_account
+from returnrisk.cli.backtest import backtest_models
 from returnrisk.cli.common import app, benchmark_app, export_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
 from returnrisk.cli.export import check_export, fields
@@ -20,6 +21,7 @@ from returnrisk.errors import ReturnRiskError, UsageError
 
 __all__ = [
     "app",
+    "backtest_models",
     "benchmark_app",
     "check_export",
     "check_policy",
