@@ -11,6 +11,7 @@ from returnrisk.contracts import Contract, refused_word
 from returnrisk.errors import UnknownNameError
 from returnrisk.office_export.codes import MappingProblem
 from returnrisk.office_export.mapping import ExportColumn, ExportFile, ExportMapping
+from returnrisk.office_export.neutral import TELLING
 from returnrisk.office_export.tables import FILE_TABLES, JOINED_TABLES, ExportField, ExportTable, Kind, export_tables
 
 UNITS: Mapping[Kind, Mapping[str, Decimal]] = {
@@ -76,6 +77,24 @@ def _file_problems(file: ExportFile, tables: Mapping[str, ExportTable]) -> Found
             yield from (("EXP106", key, _no_code(c, field)) for c in codes if not _is_code(c, field))
     for column in file.columns:
         yield from _column_problems(column, file, tables, key=f"columns.{column.header}")
+    yield from _complaint_problems(file)
+
+
+def _complaint_problems(file: ExportFile) -> Found:
+    """Where readers of the file would learn of whom somebody complained."""
+    if file.complaints == "shown" and file.table != "alerts":
+        yield "EXP108", "complaints", f"is for a file of alerts, not of {file.table}"
+    telling = {"alerts": TELLING if file.complaints == "shown" else (), "monitoring": ("channel",)}.get(file.table, ())
+    asked = [(f"columns.{c.header}", c.table, c.field) for c in file.columns]
+    asked += [(f"where.{'.'.join(reference)}", *reference) for reference in file.where]
+    for key, table, name in asked:
+        if table == file.table and name in telling:
+            mend = "`complaints: neutral` (the default)" if table == "alerts" else "`blank: true`"
+            yield (
+                "EXP113",
+                key,
+                f"{table}.{name} shows who complained or was reported: {mend} unless only the bureau that keeps the complaints reads it",
+            )
 
 
 def _field(

@@ -23,12 +23,14 @@ SCHEMA = 1
 KIND = "export"
 Format = Literal["csv", "xlsx"]
 Unmapped = Literal["error", "blank", "keep"]
+Complaints = Literal["neutral", "shown"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 UNMAPPED: tuple[Unmapped, ...] = get_args(Unmapped)
+COMPLAINTS: tuple[Complaints, ...] = get_args(Complaints)
 ENCODINGS = ("utf-8-sig", "gb18030", "gbk")
 DELIMITERS = (",", ";", "\t", "|")
 _TOP = ("schema", "kind", "name", "office", "description", "confirmed", "files")
-_FILE = ("pattern", "table", "sheet", "format", "encoding", "delimiter", "date_format", "where", "columns")
+_FILE = ("pattern", "table", "sheet", "format", "encoding", "delimiter", "date_format", "complaints", "where", "columns")
 _COLUMN = ("field", "constant", "blank", "values", "unmapped", "unit", "decimals", "required", "max_length")
 
 Codes = Mapping[str | None, str]
@@ -76,7 +78,8 @@ class ExportColumn:
 class ExportFile:
     """One csv, or one sheet of a workbook: from which table, which rows, which columns in order.
 
-    `where` leads from a (table, field) to the codes of the rows that are written; None among them is "unknown".
+    `where` leads from a (table, field) to the codes of the rows that are written; None among them is "unknown". `complaints` says
+    whether alerts that rest on what somebody said of a household have neutral words (`neutral.neutral_alerts`) or are shown as raised.
     """
 
     pattern: str
@@ -88,6 +91,7 @@ class ExportFile:
     date_format: str
     where: Mapping[tuple[str, str], tuple[str | None, ...]]
     columns: tuple[ExportColumn, ...]
+    complaints: Complaints = "neutral"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +146,16 @@ def load_export_mapping(name: str, folder: Path | None = None, *, contracts: Map
     ['alerts', 'income_totals', 'monitoring']
     """
     mapping, problems = read_export_mapping(name, folder, contracts=contracts)
-    if problems or mapping is None:
-        raise ContractError("\n  ".join(map(str, problems)))
+    blocking = [p for p in problems if p.blocks]
+    if blocking or mapping is None:
+        raise ContractError("\n  ".join(map(str, blocking)))
     return mapping
 
 
 def check_export_mapping(
     name: str, folder: Path | None = None, *, contracts: Mapping[str, Contract] | None = None
 ) -> list[MappingProblem]:
-    """Everything that is wrong with a layout; nothing when it can be used.
+    """Everything that is wrong with a layout, and what its office should know; it can be used when none of it `blocks`.
 
     Raises
     ------
@@ -284,6 +289,7 @@ class _Reader:
             date_format=str(node.get("date_format", "%Y-%m-%d")),
             where={_reference(str(f), table): _listed(v) for f, v in where.items()},
             columns=tuple(self.column(str(h), v, table, key=f"{key}.columns.{h}") for h, v in columns.items()),
+            complaints=cast("Complaints", self.one_of(node.get("complaints", "neutral"), COMPLAINTS, key=f"{key}.complaints")),
         )
         if not columns:
             self.wrong(f"{key}.columns", "has no column")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from returnrisk.errors import UsageError
 from returnrisk.office_export.cells import code_of
 from returnrisk.office_export.mapping import ExportFile
+from returnrisk.office_export.neutral import neutral_alerts
 from returnrisk.office_export.tables import ExportTable, export_tables
 from returnrisk.screening import Screening
 from returnrisk.store.pseudonyms import pseudonym_text
@@ -49,15 +50,16 @@ class Sources:
     view: View
     identities: pd.DataFrame | None
     tables: Mapping[str, ExportTable] = field(default_factory=export_tables)
-    _read: dict[str, pa.Table] = field(default_factory=dict, repr=False)
+    _read: dict[tuple[str, bool], pa.Table] = field(default_factory=dict, repr=False)
 
-    def table(self, name: str) -> pa.Table:
-        """A table of the catalogue as Arrow."""
-        if name not in self._read:
-            self._read[name] = self._fetch(name)
-        return self._read[name]
+    def table(self, name: str, *, complaints_shown: bool = False) -> pa.Table:
+        """A table of the catalogue as Arrow; alerts neutral unless complaints are shown."""
+        key = (name, complaints_shown)
+        if key not in self._read:
+            self._read[key] = self._fetch(name, complaints_shown=complaints_shown)
+        return self._read[key]
 
-    def _fetch(self, name: str) -> pa.Table:
+    def _fetch(self, name: str, *, complaints_shown: bool) -> pa.Table:
         import pyarrow as pa
 
         screening = self.screening
@@ -65,7 +67,8 @@ class Sources:
             found: pa.Table = getattr(screening.income, name.removeprefix("income_"))
             return found
         if name == "alerts":
-            frame = screening.alerts.drop(columns="records")
+            frame = screening.alerts if complaints_shown else neutral_alerts(screening.alerts, rules=screening.rules)
+            frame = frame.drop(columns="records")
             return pa.table({c: pa.array(frame[c].tolist(), from_pandas=True) for c in frame.columns})
         if name == "identity":
             return _identity_table(self.identities)
@@ -78,7 +81,7 @@ class Sources:
     def rows(self, file: ExportFile) -> FileRows:
         """The selected rows of a file."""
         own = self.tables[file.table]
-        table = self.table(file.table)
+        table = self.table(file.table, complaints_shown=file.complaints == "shown")
         table = table.sort_by([(name, "ascending") for name in ("household_id", *own.keys)])
         chosen = table
         for reference, codes in file.where.items():
