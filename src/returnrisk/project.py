@@ -31,6 +31,7 @@ from returnrisk.scoring import Scores, score_snapshot
 from returnrisk.stage_results import AlertResult, ReportResult, RunResult, ScreenResult, TrainResult, VisitResult
 from returnrisk.store.files import write_atomically
 from returnrisk.store.names import identities, village_names
+from returnrisk.store.tables import read_manifest
 from returnrisk.store.view import Store, View, open_store
 
 if TYPE_CHECKING:
@@ -425,6 +426,7 @@ class Project:
 
         rules = policy or self.policy
         request = None if export is None else self._export_request(export, numbers)
+        read_manifest(self.root / "store")  # without a store nothing is left behind, not even a lock
         with alert_ledger(self.root / "alerts") as ledger:
             self.progress("screen", 0, 1)
             view = self.store().as_of(as_of)
@@ -462,6 +464,7 @@ class Project:
         from returnrisk.screening import screen_since
         from returnrisk.screening_outputs import alert_ledger, write_alerts_since
 
+        read_manifest(self.root / "store")  # without a store nothing is left behind, not even a lock
         with alert_ledger(self.root / "alerts") as ledger:
             self.progress("screen", 0, 1)
             view = self.store().as_of(as_of)
