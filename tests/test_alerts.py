@@ -110,7 +110,13 @@ def test_a_finding_verifies_and_only_the_county_s_approval_closes():
         {**closure, "approved_on": None, "recorded_on": day("2024-06-20")},
         {**closure, "approved_on": day("2024-07-01"), "recorded_on": day("2024-07-02")},
     ]
-    states = {"2024-03-31": "open", "2024-04-04": "open", "2024-04-05": "visited", "2024-05-31": "verified_risk", "2024-06-30": "verified_none"}
+    states = {
+        "2024-03-31": "open",
+        "2024-04-04": "open",
+        "2024-04-05": "visited",
+        "2024-05-31": "verified_risk",
+        "2024-06-30": "verified_none",
+    }
     states |= {"2024-07-01": "verified_none", "2024-07-02": "closed"}
     assert {d: state_after(tables, alerts, day(d)) for d in states} == states
 

@@ -102,7 +102,16 @@ def the_alerts() -> pd.DataFrame:
     t = pd.DataFrame([dict(zip(names, alert, strict=True)) for alert in ALERTS])
     village = t["household_id"].map(WHERE)
     return t.assign(
-        village_code=village, township_code=village // 1000, raised_on=dt.date(2025, 6, 1), must_visit=True, is_new=True
+        village_code=village,
+        township_code=village // 1000,
+        raised_on=dt.date(2025, 6, 1),
+        must_visit=True,
+        is_new=True,
+        title_en=t["rule"],
+        evidence_en=t["evidence_zh"],
+        cause="illness",
+        value=1.0,
+        threshold=1.0,
     )
 
 
@@ -171,7 +180,7 @@ def a_rollup(*, anybody_fell: bool = True) -> HandRollUp:
     on = (1, 0, 1) if anybody_fell else (0, 0, 0)
     areas = added(
         {
-            "n_households": (1200, 34, 500), "n_monitored": (0, 1, 0), "n_set_aside": (1, 0, 0), "n_screened": (2, 1, 1), "n_fall": on,
+            "n_households": (1200, 34, 500), "n_monitored": (0, 1, 0), "n_monitored_unknown": (0, 2, 0), "n_set_aside": (1, 0, 0), "n_screened": (2, 1, 1), "n_fall": on,
             "n_level": (0, 0, 0), "n_rise": (1, 0, 0), "n_unknown": (0, 1, 0), "n_same_fall": on, "n_same_judged": (2, 0, 1),
             "same_last_cny": (Decimal("50000.00"), Decimal(0), Decimal("40000.00")),
             "same_this_cny": (Decimal("46000.00"), Decimal(0), Decimal("30000.00")),

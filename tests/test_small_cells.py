@@ -61,7 +61,7 @@ def shown(frame: pd.DataFrame, column: str) -> list[int | None]:
 
 
 def verdict(of: str) -> dict:
-    return {"totals": {"verdict": of}}
+    return {"totals": {"verdict": of, "same_verdict": "unknown" if of == "unknown" else "level"}}
 
 
 def test_a_small_count_hides_a_second_township_so_that_the_county_does_not_give_it_away():
@@ -88,6 +88,7 @@ def test_parts_of_a_row_hide_another_part_in_two_townships():
     assert shown(p.areas, "n_unknown") == [18, None, None, 0]
     assert shown(p.areas, "n_rise") == [100, None, None, 40]
     assert shown(p.areas, "n_screened") == [118, 33, 45, 40]
+    assert shown(p.areas, "n_same_judged") == [100, None, None, 40]  # or the unknown were the rest
     share = p.areas["fall_share"]
     assert share.isna().tolist() == [False, True, True, False]  # the denominator would give the unknown away
 
@@ -115,7 +116,13 @@ def test_nothing_is_hidden_where_nothing_is_small():
 
 def test_yuan_of_few_households_are_hidden_and_cannot_be_had_by_subtraction():
     """Sums of 9, 12 and 40 households: the first is hidden, and the second with it."""
-    groups = ((0, 9, verdict("rise")), (0, 30, verdict("unknown")), (1, 12, verdict("rise")), (2, 40, verdict("rise")))
+    groups = (
+        (0, 9, verdict("rise")),
+        (0, 30, verdict("unknown")),
+        (1, 12, verdict("rise")),
+        (1, 15, verdict("unknown")),
+        (2, 40, verdict("rise")),
+    )
     p = publish(county_of(*groups))
     assert [v is None for v in p.areas["last_cny"]] == [False, True, True, False]
     assert p.areas["change_share"].isna().tolist() == [False, True, True, False]
@@ -138,7 +145,7 @@ def test_published_tables_have_the_columns_of_the_roll_up_and_no_village():
     p = publish(r)
     for name, frame in p.parts().items():
         whole = getattr(r, name)
-        assert list(frame.columns) == list(whole.columns)
+        assert list(frame.columns) == [c for c in whole.columns if c != "n_monitored_unknown"]
         assert set(frame["level"]) == {"county", "township"}
         assert len(frame) == (whole["level"] != "village").sum()
         counts = [c for c in frame.columns if c.startswith(("n_", "arrived_")) and c != "n_sources_mean"]

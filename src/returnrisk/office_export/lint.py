@@ -11,7 +11,6 @@ from returnrisk.contracts import Contract, refused_word
 from returnrisk.errors import UnknownNameError
 from returnrisk.office_export.codes import MappingProblem
 from returnrisk.office_export.mapping import ExportColumn, ExportFile, ExportMapping
-from returnrisk.office_export.neutral import TELLING
 from returnrisk.office_export.tables import FILE_TABLES, JOINED_TABLES, ExportField, ExportTable, Kind, export_tables
 
 UNITS: Mapping[Kind, Mapping[str, Decimal]] = {
@@ -26,6 +25,8 @@ _UNKNOWN = (None, "unknown")
 RESERVED = ("problems.csv", "manifest.json")
 PLACEHOLDERS = {"day": "20240131", "year": "2024", "month": "01"}
 _ID_FIELDS = re.compile(r"person_id|identity_number|id_number|id_card|sfz|身份证|证件号", re.IGNORECASE)
+_TELLING = ("rule", "title_zh", "title_en", "office", "evidence_zh", "evidence_en", "channel", "cause", "value", "threshold")
+"""Fields of an alert from which a reader learns, or works out, that somebody spoke of the household (`screening.neutral_rules`)."""
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
 _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠].", re.DOTALL)
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -66,6 +67,8 @@ def _file_problems(file: ExportFile, tables: Mapping[str, ExportTable]) -> Found
         return
     if not re.fullmatch(r"(?:%[Ymd]|[^%])+", file.date_format) or "%Y" not in file.date_format:
         yield "EXP108", "date_format", f"is '{file.date_format}'; made of %Y, %m, %d and what stands between them"
+    if file.complaints == "named" and file.table != "alerts":
+        yield "EXP108", "complaints", "is for a file of alerts"
     for reference, codes in file.where.items():
         key = f"where.{'.'.join(reference)}"
         field, problem = _field(reference, file, tables, key=key)
@@ -82,9 +85,7 @@ def _file_problems(file: ExportFile, tables: Mapping[str, ExportTable]) -> Found
 
 def _complaint_problems(file: ExportFile) -> Found:
     """Where readers of the file would learn of whom somebody complained."""
-    if file.complaints == "shown" and file.table != "alerts":
-        yield "EXP108", "complaints", f"is for a file of alerts, not of {file.table}"
-    telling = {"alerts": TELLING if file.complaints == "shown" else (), "monitoring": ("channel",)}.get(file.table, ())
+    telling = {"alerts": _TELLING if file.complaints == "named" else (), "monitoring": ("channel",)}.get(file.table, ())
     asked = [(f"columns.{c.header}", c.table, c.field) for c in file.columns]
     asked += [(f"where.{'.'.join(reference)}", *reference) for reference in file.where]
     for key, table, name in asked:

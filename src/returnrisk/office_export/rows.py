@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 from returnrisk.errors import UsageError
 from returnrisk.office_export.cells import code_of
 from returnrisk.office_export.mapping import ExportFile
-from returnrisk.office_export.neutral import neutral_alerts
 from returnrisk.office_export.tables import ExportTable, export_tables
 from returnrisk.screening import Screening
+from returnrisk.screening.neutral_rules import neutral_alerts, neutral_rules
 from returnrisk.store.pseudonyms import pseudonym_text
 from returnrisk.store.view import View
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+NEUTRAL_ALERTS = "alerts under neutral words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +53,25 @@ class Sources:
     view: View
     identities: pd.DataFrame | None
     tables: Mapping[str, ExportTable] = field(default_factory=export_tables)
-    _read: dict[tuple[str, bool], pa.Table] = field(default_factory=dict, repr=False)
+    _read: dict[str, pa.Table] = field(default_factory=dict, repr=False)
 
-    def table(self, name: str, *, complaints_shown: bool = False) -> pa.Table:
-        """A table of the catalogue as Arrow; alerts neutral unless complaints are shown."""
-        key = (name, complaints_shown)
-        if key not in self._read:
-            self._read[key] = self._fetch(name, complaints_shown=complaints_shown)
-        return self._read[key]
+    def table(self, name: str) -> pa.Table:
+        """A table of the catalogue as Arrow."""
+        if name not in self._read:
+            self._read[name] = self._fetch(name)
+        return self._read[name]
 
-    def _fetch(self, name: str, *, complaints_shown: bool) -> pa.Table:
+    def _fetch(self, name: str) -> pa.Table:
         import pyarrow as pa
 
         screening = self.screening
         if name.startswith("income_"):
             found: pa.Table = getattr(screening.income, name.removeprefix("income_"))
             return found
-        if name == "alerts":
-            frame = screening.alerts if complaints_shown else neutral_alerts(screening.alerts, rules=screening.rules)
+        if name in ("alerts", NEUTRAL_ALERTS):
+            frame = screening.alerts
+            if name == NEUTRAL_ALERTS:
+                frame = neutral_alerts(frame, neutral_rules(screening.rules, frame))
             frame = frame.drop(columns="records")
             return pa.table({c: pa.array(frame[c].tolist(), from_pandas=True) for c in frame.columns})
         if name == "identity":
@@ -81,7 +85,7 @@ class Sources:
     def rows(self, file: ExportFile) -> FileRows:
         """The selected rows of a file."""
         own = self.tables[file.table]
-        table = self.table(file.table, complaints_shown=file.complaints == "shown")
+        table = self.table(NEUTRAL_ALERTS if (file.table, file.complaints) == ("alerts", "neutral") else file.table)
         table = table.sort_by([(name, "ascending") for name in ("household_id", *own.keys)])
         chosen = table
         for reference, codes in file.where.items():

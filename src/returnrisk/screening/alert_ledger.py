@@ -30,6 +30,8 @@ RAISED_COLUMNS = (
 raised it, from when on it is followed up, `due_on` so many days after that."""
 STATE_COLUMNS = ("state", "visited_on", "verified_on", "applied_by", "applied_on", "closed_on")
 STATES = ("open", "visited", "verified_risk", "verified_none", "closed")
+UNVERIFIED = ("open", "visited")
+"""Still to be verified: nobody came, or came and found nothing out."""
 DAYS = ("raised_on", "screened_on", "due_on")
 VERIFYING = {"risk_confirmed": "verified_risk", "no_risk": "verified_none"}
 """Findings that verify; nobody at home, moved away or refused is a visit that verified nothing."""

@@ -147,12 +147,12 @@ def _homes(view: View) -> ir.Table:
     people = population(view, [view.day]).drop("ending_on")
     state = view.table("household").select("household_id", "registered_type", "resettled")
     t = _joined(people, state).mutate(township_code=lambda t: t.village_code // 1000)
-    t = t.left_join(_arrivals(view), "township_code").drop("township_code_right")
+    t = t.left_join(arrivals(view), "township_code").drop("township_code_right")
     return t.mutate(**{f"arrived_{name}": t[f"arrived_{name}"].fill_null(False) for name in ARRIVING})
 
 
-def _arrivals(view: View) -> ir.Table:
-    """Townships, and whether a file of each table came that speaks of the twelve months up to the day."""
+def arrivals(view: View) -> ir.Table:
+    """Townships, and whether a file of each table came that speaks of the twelve months up to the day: township_code, arrived_<table>."""
     import ibis
 
     start = Window("trailing", 12).bounds(month_end(view.day))[0]
