@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import errno
 import shutil
 from collections.abc import Iterator
@@ -215,11 +216,17 @@ class AlertLedger:
     path: Path
     known: pd.DataFrame | None
 
-    def take_in(self, alerts: pd.DataFrame) -> None:
-        """Add what is new; an alert in it already stays as it was first raised."""
+    def take_in(self, alerts: pd.DataFrame, *, day: dt.date) -> bool:
+        """Add what a screening of `day` raised; an alert in it already stays as it was first raised.
+
+        A day before that of the latest alert is looked back at: nothing is added (False), or its alerts would be overdue from birth.
+        """
+        if self.known is not None and len(self.known) and day < max(self.known["screened_on"]):
+            return False
         merged = merge_alerts(self.known, alerts)
         write_alerts(self.path, merged)
         self.known = merged
+        return True
 
 
 @contextlib.contextmanager
