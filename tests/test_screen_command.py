@@ -232,7 +232,7 @@ def test_a_trial_with_another_pack_and_a_look_back_leave_the_ledger_as_it_is(cop
     ledger = (copy.root / "alerts" / "ledger.csv").read_bytes()
     code, out, err = returnrisk("screen", "--as-of", DAY, "--project", copy.root, "--pack", "trial", "--json")
     assert (code, json.loads(out or "{}").get("in_ledger")) == (0, False), err
-    assert (copy.root / "outputs" / DAY / "screening-trial" / "manifest.json").is_file()
+    assert (copy.root / "outputs" / str(DAY) / "screening-trial" / "manifest.json").is_file()
     code, out, _ = returnrisk("screen", "--as-of", "2023-05-28", "--project", copy.root)
     assert (code, "台账未改动" in out) == (0, True)
     assert (copy.root / "alerts" / "ledger.csv").read_bytes() == ledger
