@@ -1,0 +1,242 @@
+"""Proof by rebuilding: the same snapshot from a store with fewer rows. What moves was computed from the rows taken away.
+
+LEAK001: rows recorded after the day are taken away. LEAK005: support and monitoring that began after a later identification.
+LEAK007: later rows, and every row of the household itself, for what is said of its neighbours.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from returnrisk.leakage.panel import Panel
+from returnrisk.leakage.result import Finding
+from returnrisk.store.view import Store
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import numpy as np
+    import pandas as pd
+
+REGISTERS = ("village", "household", "household_roster", "member", "line", "delivery")
+"""Who lives where, the lines, and which files came: they stay when what happened to a household is taken away."""
+REGISTER_RECORDS = ("village", "household", "roster", "member")
+
+
+def known_then(store: Store, day: dt.date) -> Store:
+    """What the store held on `day`: nothing recorded later, and no word of a later correction."""
+    import ibis
+
+    on = ibis.literal(day)
+
+    def change(_: str, rows: ir.Table) -> ir.Table:
+        return rows.filter(rows.recorded_on <= on).mutate(superseded_on=ibis.cases((rows.superseded_on <= on, rows.superseded_on)))
+
+    return store.rewritten(change, name=f"known on {day}")
+
+
+def registers_only(store: Store) -> Store:
+    """Households and places, and nothing that happened to them; no file was ever delivered."""
+    kept = {*REGISTERS} - {"delivery"}
+    return store.rewritten(lambda name, rows: rows if name in kept else rows.limit(0), name="registers only")
+
+
+def moved(left: pd.DataFrame, right: pd.DataFrame, *, columns: Sequence[str]) -> dict[str, int]:
+    """Columns of `left` that differ in any bit in `right`, with the number of households (NaN equals NaN); by household.
+
+    Households that only one of the two holds differ in every column.
+    """
+    import numpy as np
+
+    a, b = left.set_index("household_id"), right.set_index("household_id").reindex(left["household_id"])
+    lost = ~left["household_id"].isin(right["household_id"]).to_numpy()
+    extra = int((~right["household_id"].isin(left["household_id"])).sum())
+    found = {}
+    for name in columns:
+        if name not in b:
+            found[name] = len(a)
+            continue
+        x, y = a[name].to_numpy(), b[name].to_numpy()
+        differ = ~(np.asarray(x == y) | (a[name].isna().to_numpy() & b[name].isna().to_numpy())) | lost
+        if n := int(differ.sum()) + extra:
+            found[name] = n
+    return found
+
+
+def recorded_later(panel: Panel) -> Finding:
+    """LEAK001."""
+    figures: list[dict[str, Any]] = []
+    guilty: dict[str, int] = {}
+    total = 0
+    for day in panel.rebuilt_days:
+        whole = panel.made(day).frame()
+        then = panel.made(day, store=known_then(panel.store, day)).frame()
+        changed = moved(whole, then, columns=[c for c in whole.columns if c not in ("household_id", "as_of")])
+        total += len(whole)
+        for name, n in changed.items():
+            guilty[name] = guilty.get(name, 0) + n
+            figures.append({"what": name, "measure": f"households that differ on {day}", "value": n})
+    for name, n in _dates_after(panel).items():
+        guilty[name] = guilty.get(name, 0) + n
+        figures.append({"what": name, "measure": "record dates after as_of", "value": n})
+    if guilty:
+        worst = max(guilty.values())
+        return Finding(
+            "LEAK001", "problem", "the value changes when rows recorded after the day are taken away, or the record is dated after it",
+            what=tuple(guilty), measured=f"up to {worst} of {total} household-days differ", threshold="0 (bit for bit)", figures=tuple(figures),
+        )  # fmt: skip
+    if unread := _not_read(panel):
+        return Finding(
+            "LEAK001", "cannot_tell",
+            "these stay as they are also when every record is taken away: they are not computed from the store, so nothing is proved",
+            what=unread, measured=f"{len(unread)} features", threshold="0",
+        )  # fmt: skip
+    return Finding(
+        "LEAK001", "fine", f"the same bits without later rows on {', '.join(map(str, panel.rebuilt_days))}",
+        measured=f"0 of {total} household-days differ", threshold="0 (bit for bit)",
+    )  # fmt: skip
+
+
+def _dates_after(panel: Panel) -> dict[str, int]:
+    import pandas as pd
+
+    found: dict[str, int] = {}
+    for day in panel.days_made():
+        table = panel.made(day).frame()
+        for name in (c for c in table.columns if c.startswith("on_")):
+            if n := int((table[name] > pd.Timestamp(day)).sum()):
+                found[name] = found.get(name, 0) + n
+    return found
+
+
+def _not_read(panel: Panel) -> tuple[str, ...]:
+    """Features, not of a register, that have values and keep every one of them when there are no records."""
+    day = panel.test_days[0]
+    whole = panel.made(day).frame()
+    names = [f.name for f in panel.features if f.record not in REGISTER_RECORDS and whole[f.name].nunique() > 1]
+    bare = panel.made(day, store=registers_only(panel.store)).frame()
+    changed = moved(whole, bare, columns=names)
+    return tuple(name for name in names if name not in changed)
+
+
+def after_identification(panel: Panel) -> Finding:
+    """LEAK005."""
+    stored = panel.store.manifest.tables
+    if "monitoring" not in stored or stored["monitoring"].n_rows == 0:
+        return Finding("LEAK005", "not_applicable", "no monitoring register is on file")
+    guilty: dict[str, int] = {}
+    figures, removed = [], 0
+    for day in panel.rebuilt_days:
+        first = _first_identified(panel, day)
+        removed += int(first.count().execute())
+        without = panel.store.rewritten(
+            _without_later_care(first, day), name=f"no care after identifications of {day} to {panel.known_on}"
+        )
+        whole = panel.made(day).frame()
+        changed = moved(whole, panel.made(day, store=without).frame(), columns=[f.name for f in panel.features])
+        for name, n in changed.items():
+            guilty[name] = guilty.get(name, 0) + n
+            figures.append({"what": name, "measure": f"households that differ on {day}", "value": n})
+    if guilty:
+        return Finding(
+            "LEAK005", "problem", "the value changes when support and monitoring from a household's next identification on are taken away",
+            what=tuple(guilty), measured=f"up to {max(guilty.values())} households differ", threshold="0", figures=tuple(figures),
+        )  # fmt: skip
+    if not removed:
+        return Finding("LEAK005", "cannot_tell", "nobody was identified after the days looked at", measured="0 identifications")
+    return Finding(
+        "LEAK005", "fine", "no feature hears of support or monitoring that began with or after the next identification",
+        measured=f"0 features move; {removed} households identified later", threshold="0",
+    )  # fmt: skip
+
+
+def _first_identified(panel: Panel, day: dt.date) -> ir.Table:
+    """Households put under monitoring after `day`, as known now, with the first such day: household_id, first_on."""
+    import ibis
+
+    cases = panel.store.as_of(panel.known_on).table("monitoring")
+    later = cases.filter(cases.identified_on > ibis.literal(day))
+    return later.group_by("household_id").agg(first_on=later.identified_on.min())
+
+
+def _without_later_care(first: ir.Table, day: dt.date) -> Any:
+    import ibis
+
+    def change(name: str, rows: ir.Table) -> ir.Table:
+        if name == "monitoring":
+            return rows.filter(rows.identified_on <= ibis.literal(day))
+        if name == "support":
+            later = first.rename(identified_home="household_id")
+            t = rows.left_join(later, rows.household_id == later.identified_home)
+            return t.filter(t.first_on.isnull() | (t.started_on < t.first_on)).drop("identified_home", "first_on")
+        return rows
+
+    return change
+
+
+def area_aggregates(panel: Panel) -> Finding:
+    """LEAK007."""
+    day = panel.test_days[0]
+    whole = panel.made(day).frame()
+    names = _area_features(panel, whole)
+    if not names:
+        return Finding("LEAK007", "not_applicable", "no feature says anything of a place")
+    later = moved(whole, panel.made(day, store=known_then(panel.store, day)).frame(), columns=names)
+    homes = _one_per_township(whole, seed=panel.seed)
+    alone = panel.made(day, store=_without_own_rows(panel, homes, day)).frame()
+    inside = whole["household_id"].isin(homes)
+    own = moved(whole[inside], alone[alone["household_id"].isin(homes)], columns=names)
+    figures = [{"what": n, "measure": "households that differ without later rows", "value": v} for n, v in later.items()]
+    figures += [{"what": n, "measure": "households that differ without their own rows", "value": v} for n, v in own.items()]
+    if guilty := tuple(n for n in names if n in later or n in own):
+        return Finding(
+            "LEAK007", "problem",
+            "what is said of a household's place changes when its own rows are taken away, or rows recorded after the day: it holds its own outcome",
+            what=guilty,
+            measured=f"{len(own)} hold the household itself ({len(homes)} asked), {len(later)} later rows",
+            threshold="0", figures=tuple(figures),
+        )  # fmt: skip
+    return Finding(
+        "LEAK007", "fine", "what is said of a place leaves the household itself and later rows out",
+        measured=f"0 of {len(names)} features; {len(homes)} households asked, one a township", threshold="0",
+    )  # fmt: skip
+
+
+def _area_features(panel: Panel, table: pd.DataFrame) -> list[str]:
+    """Features of the area family, and any other that has one value in every village."""
+    by_village = table.groupby("village_code")
+    crowded = by_village.size().max() > 1
+    shared = by_village[[f.name for f in panel.features]].nunique(dropna=False).max() <= 1
+    return [
+        f.name
+        for f in panel.features
+        if f.family == "area" or f.responsible == "area" or (crowded and shared[f.name] and table[f.name].nunique(dropna=False) > 1)
+    ]
+
+
+def _one_per_township(table: pd.DataFrame, *, seed: int) -> list[int]:
+    """One household of every township, with an account where there is one: more would be each other's neighbours."""
+    import numpy as np
+
+    random: np.random.Generator = np.random.default_rng(seed)
+    chosen = []
+    for _, homes in table.groupby("township_code"):
+        known = homes[homes["net_head_cny_year"].notna()]
+        chosen.append(int(random.choice(np.sort((homes if known.empty else known)["household_id"].to_numpy()))))
+    return chosen
+
+
+def _without_own_rows(panel: Panel, homes: list[int], day: dt.date) -> Store:
+    """Nothing that happened to `homes` or to anybody who ever belonged to them; who lives where stays."""
+    roster = panel.store.as_of(day).table("household_roster")
+    people = roster.filter(roster.household_id.isin(homes)).select("person_id").distinct().to_pyarrow()["person_id"].to_pylist()
+
+    def change(name: str, rows: ir.Table) -> ir.Table:
+        if name in REGISTERS:
+            return rows
+        if "household_id" in rows.columns:
+            return rows.filter(rows.household_id.notin(homes))
+        return rows.filter(rows.person_id.notin(people)) if "person_id" in rows.columns else rows
+
+    return panel.store.rewritten(change, name=f"without the rows of {sorted(homes)} on {day}")
