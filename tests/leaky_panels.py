@@ -35,7 +35,7 @@ SPEC = ModelSpec(
 )  # fmt: skip
 N_HOUSEHOLDS = 400
 MEASURES = ("industry", "job")
-SETTINGS = AuditSettings(n_days=3, n_bootstrap=100)
+SETTINGS = AuditSettings(n_days=2, n_bootstrap=100)
 
 
 def rows(seed: int) -> Tables:
@@ -210,7 +210,7 @@ def village_fortune(store: Store, on: dt.date, table: pd.DataFrame) -> pd.Series
     wages = wages_to_come(store, on, table)
     by_village = wages.groupby(table["village_code"])
     sums, n = by_village.transform("sum"), by_village.transform("count")
-    return (sums - wages) / (n - 1)
+    return (sums - wages.fillna(0.0)) / (n - wages.notna())
 
 
 def noise(_: Store, on: dt.date, table: pd.DataFrame) -> pd.Series:

@@ -112,8 +112,7 @@ def test_a_planted_leak_is_found_and_named_alone(name: str):
 
 def test_what_only_its_own_check_can_find():
     """A backdated list and a village share of honest rows move no bit when later rows are taken away."""
-    for column in (leaks.village_share,):
-        assert recorded_later(panel(leaks.planted(column, family="area"))).result == "fine"
+    assert recorded_later(panel(leaks.planted(leaks.village_share, family="area"))).result == "fine"
     backdated = panel(leaks.planted(leaks.quarterly_list))
     assert single(backdated).result == "fine"
     assert outcome_columns(backdated).result == "fine"
@@ -138,6 +137,20 @@ def test_a_missing_embargo_is_found_with_the_households_it_concerns():
     assert found.measured == f"{leaks.N_HOUSEHOLDS} household-windows"
     early = min(split.test)
     assert found.what == (f"{add_months(early, -3)} / {early}",)
+
+
+def test_neighbours_without_the_household_are_told_from_later_rows():
+    """The honest village feature as it is, and one whose only fault is the month it looks at."""
+    assert area_aggregates(panel(leaks.honest_kept)).result == "fine"
+    found = area_aggregates(panel(leaks.planted(leaks.village_fortune, family="area")))
+    assert found.measured.startswith("0 features hold the household itself, 1 later rows")
+    found = area_aggregates(panel(leaks.planted(leaks.village_share, family="area")))
+    assert found.measured.startswith("1 features hold the household itself, 0 later rows")
+
+
+def test_a_feature_of_one_value_a_village_is_looked_at_whatever_it_says_it_is():
+    found = area_aggregates(panel(leaks.planted(leaks.village_share)))
+    assert (found.result, found.what) == ("problem", ("planted",))
 
 
 def test_a_snapshot_with_rows_of_another_day_is_found():
@@ -227,6 +240,9 @@ def test_columns_that_moved_by_hand():
     assert moved(left, right.head(2), columns=["a"]) == {"a": 1}
     assert moved(left.head(2), right, columns=["a"]) == {"a": 1}
     assert moved(left, right[["household_id"]], columns=["a"]) == {"a": 3}
+    nearly = left.assign(a=left["a"] * (1 + 1e-9))
+    assert moved(left, nearly, columns=["a", "c"]) == {"a": 2}
+    assert moved(left, nearly, columns=["a", "c"], rounding=1e-6) == {}
 
 
 def test_auc_and_its_draws_against_scikit_learn():
@@ -301,6 +317,22 @@ def test_shipped_features_on_a_simulated_county_are_passed(tmp_path: Path):
     def make(store: Store, on) -> Snapshot:
         return build_snapshot(store.as_of(on), spec=spec.outcome, families=spec.families)
 
-    audit = audit_leakage(open_store(tmp_path / "store"), spec, known_on=county.end, snapshots=make)
+    memory = leaks.kept(make)
+    store = open_store(tmp_path / "store")
+    audit = audit_leakage(store, spec, known_on=county.end, snapshots=memory)
     assert audit.frame()["result"].tolist() == ["fine"] * 7, audit.frame().to_string()
     assert set(audit.details().loc[lambda d: d["code"] == "LEAK002", "what"]) == {f.name for f in catalogue(spec.families)}
+
+    def doctored(source: Store, on) -> Snapshot:
+        made = memory(source, on)
+        income = source.as_of(county.end).table("income")
+        later = income.filter((income.period_start > on) & (income.period_start <= add_months(on, 12)))
+        sums = later.group_by("household_id").agg(cny=later.gross_cny.sum().cast("float64")).to_pandas().set_index("household_id")
+        values = leaks.by_household(made.table, sums["cny"]).fillna(0.0).astype("float32")
+        feature = replace(made.features[0], name="planted", family="signals", monotone=0)
+        return replace(made, table=made.table.assign(planted=values), features=(*made.features, feature))
+
+    found = recorded_later(
+        replace(panel(doctored, store=store, split=plan_split(store, spec, known_on=county.end)), spec=spec, known_on=county.end)
+    )
+    assert (found.result, found.what) == ("problem", ("planted",))
