@@ -25,7 +25,7 @@ from returnrisk.store.view import Store
 from returnrisk.timeline import Split, Window, add_months, month_end
 from tests.feature_households import County, Tables, day, month_starts, store_of
 
-KNOWN_ON = day("2024-06-30")
+KNOWN_ON = day("2023-12-31")
 SPEC = ModelSpec(
     schema=1, name="quick", title_zh="试", title_en="trial", families=("income", "support", "monitoring", "area"),
     outcome=OutcomeSpec(horizon_months=3, window=Window("trailing", 3), settlement="quarter_end", min_months=3, partial_months=2),
@@ -41,7 +41,7 @@ SETTINGS = AuditSettings(n_days=2, n_bootstrap=100)
 def rows(seed: int) -> Tables:
     """Levels persist, months vary; many live near the line of 6 000. Offices find some of the poorer ones, and help them."""
     rng = np.random.default_rng(seed)
-    county = County(months=month_starts("2021-07", "2024-06"), line=6000, county=999905)
+    county = County(months=month_starts("2021-07", "2023-12"), line=6000, county=999905)
     villages = [county.village(999905000000 + (1 + k // 5) * 1000 + k) for k in range(10)]
     for township in sorted({v // 1000 for v in villages}):
         county.deliver(township, tables=("income", "support", "monitoring"))
@@ -162,7 +162,7 @@ def audit(maker: Callable[[Store, dt.date], Snapshot], *, store: Store | None = 
 def account_ahead(on: dt.date) -> pd.DataFrame:
     """The account of the settlement day that decides the label of `on`, as known at the end: net_head_cny_year, below."""
     ends = label_days(on, spec=SPEC.outcome)
-    account = register_net(clean_store().as_of(day("2024-12-31")), ends=ends, window=SPEC.outcome.window, min_months=3)
+    account = register_net(clean_store().as_of(day("2024-06-30")), ends=ends, window=SPEC.outcome.window, min_months=3)
     return account.select("household_id", "net_head_cny_year", "below").to_pandas().set_index("household_id").astype("float64")
 
 
