@@ -151,6 +151,17 @@ def test_names_and_damaged_states(calibration):
         type(calibration).from_state(state | {"method": "other"})
     with pytest.raises(BundleError, match="incomplete or damaged"):
         restore_calibration({k: v for k, v in state.items() if k != "n"})
-    damage = {"slope": -1.0} if calibration.method == "sigmoid" else {"risks": state["risks"][::-1]}
-    with pytest.raises(BundleError, match="incomplete or damaged"):
-        restore_calibration(state | damage)
+    damages = {
+        "sigmoid": [{"slope": -1.0}],
+        "beta": [{"high": -1.0}, {"low": 0.0, "high": 0.0}, {"intercept": float("nan")}],
+        "isotonic": [{"risks": state.get("risks", [])[::-1]}],
+        "venn_abers": [
+            {"values0": state.get("values1"), "starts0": state.get("starts1")},
+            {"values1": state.get("values1", [])[1:]},
+            {"starts0": state.get("starts0", [])[::-1]},
+            {"values1": [v + 1 for v in state.get("values1", [])]},
+        ],
+    }
+    for damage in damages[calibration.method]:
+        with pytest.raises(BundleError, match="incomplete or damaged"):
+            restore_calibration(state | damage)

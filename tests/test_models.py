@@ -26,6 +26,9 @@ PARAMS = {
     "lightgbm": {"n_estimators": 25, "num_leaves": 7, "min_child_samples": 20, "seed": 3},
     "logistic": {},
     "income_only": {"column": "line_ratio"},
+    "hazard": {},
+    "scorecard": {},
+    "vulnerability": {"column": "line_ratio"},
 }
 # TreeSHAP multiplies and divides fractions along a path where brute force only adds: the last digits differ.
 SHAP_TOLERANCE = 1e-9
@@ -92,6 +95,8 @@ def test_probabilities_are_the_log_odds_in_another_dress(fitted, data):
 
 
 def test_ranks_better_than_chance_on_new_households(fitted):
+    if fitted.kind == "vulnerability":
+        pytest.skip("it does not learn from outcomes, and these incomes do not hang on the other columns; see test_estimators")
     X, y = households(seed=5)
     s = fitted.decision_function(X)
     assert (s[y == 1][:, None] > s[y == 0][None, :]).mean() > 0.6

@@ -282,6 +282,15 @@ def test_shuffled_files_give_the_same_list_report_and_model(demo, tmp_path):
     assert bytes_below(trained.bundle.path) == bytes_below(demo.training.bundle.path)
 
 
+def test_a_learner_that_no_bundle_holds_is_refused_before_any_work(small_copy):
+    project = small_copy()
+    config = project.root / "returnrisk.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace('"fall-12m"', '"fall-12m-hazard"'), encoding="utf-8")
+    with pytest.raises(ConfigError, match="a hazard model can be measured"):
+        open_project(project.root).train()
+    assert not (project.root / "snapshots").exists()
+
+
 def test_evaluating_again_gives_exactly_what_training_measured(demo):
     project = open_project(demo.folder)
     trained = demo.training.training.accuracy

@@ -19,9 +19,9 @@ from returnrisk.errors import StoreError
 from returnrisk.project import Project, init_project, open_project
 from returnrisk.run_manifest import read_manifest_of_run
 from returnrisk.screening import read_alerts
+from returnrisk.screening_outputs import alert_ledger
 from returnrisk.stage_results import ScreenResult
 from returnrisk.store.files import sha256_of
-from returnrisk.store.lock import exclusive
 from returnrisk.store.pseudonyms import pseudonym_text
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens:UserWarning")
@@ -129,17 +129,21 @@ def test_alerts_since_a_day_go_into_the_ledger_once(made, tmp_path):
 
 
 def test_the_command_says_what_was_found_and_where(copy, returnrisk, screened):
+    county = screened.rollup.areas.iloc[0]
     code, out, _ = returnrisk("screen", "--as-of", DAY, "--project", copy.root)
     assert code == 0
-    county = screened.rollup.areas.iloc[0]
     assert f"排查 {county['n_screened']} 户，减收 {county['n_fall']} 户" in out
     assert "减收排查_999901_2023-07-28.xlsx" in out
-    code, out, _ = returnrisk("screen", "--as-of", DAY, "--project", copy.root, "--json")
-    said = json.loads(out)
-    assert (code, said["screened"], said["falling"]) == (0, county["n_screened"], county["n_fall"])
-    assert len(said["table"]) == len(screened.frame())
     code, out, _ = returnrisk("screen", "--as-of", DAY, "--since", "2023-07-01", "--project", copy.root, "--json")
-    assert (code, json.loads(out)["since"]) == (0, "2023-07-01")
+    said = json.loads(out)
+    assert (code, said["since"], said["alerts"]) == (0, "2023-07-01", len(since_july(screened)))
+    assert said["households"] == since_july(screened)["household_id"].nunique()
+
+
+def since_july(screened: ScreenResult) -> pd.DataFrame:
+    """Alerts that the whole screening of the day raised already: the same day's are still its new ones."""
+    alerts = screened.screening.alerts
+    return alerts[alerts["is_new"] & (alerts["raised_on"] >= dt.date(2023, 7, 1))]
 
 
 @pytest.mark.parametrize(
@@ -182,12 +186,13 @@ def test_a_damaged_ledger_ends_before_anything_is_written(copy, returnrisk):
     assert files_of(copy.root) == before
 
 
-def test_two_screenings_at_once_wait_for_each_other(copy, monkeypatch):
-    from returnrisk.store import lock
-
-    monkeypatch.setattr(lock, "DEFAULT_TIMEOUT_S", 0.1)
-    with exclusive(copy.root / "alerts" / ".ledger.lock"), pytest.raises(StoreError, match="held by another process"):
-        copy.screen(as_of=DAY)
+def test_the_ledger_is_one_screenings_at_a_time(tmp_path):
+    with (
+        alert_ledger(tmp_path / "alerts"),
+        pytest.raises(StoreError, match="held by another process"),
+        alert_ledger(tmp_path / "alerts", timeout_s=0.1),
+    ):
+        pass
 
 
 def test_an_account_is_printed_by_number_and_by_code(made, returnrisk):

@@ -78,16 +78,21 @@ class SplitSpec:
 class LearnerSpec:
     """Name of a learner and its parameters."""
 
-    name: Literal["lightgbm", "logistic", "income_only"] = "lightgbm"
+    name: Literal["lightgbm", "logistic", "income_only", "hazard", "vulnerability", "scorecard"] = "lightgbm"
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSpec:
-    """How scores become probabilities; `refit` learns again on fit and calibration days once the curve is known."""
+    """How scores become probabilities (`docs/calibration.md`); `refit` learns again on fit and calibration days once the curve is known.
 
-    method: Literal["sigmoid", "isotonic"] = "sigmoid"
+    `method` "auto": as held-out days choose. `curve_from` "later_days": the calibration days, scored by the learner of the fit days.
+    "cross_fitted": the days of the final learner, every fifth of the villages scored by a learner of the other four.
+    """
+
+    method: Literal["sigmoid", "beta", "isotonic", "venn_abers", "auto"] = "sigmoid"
     refit: bool = True
+    curve_from: Literal["later_days", "cross_fitted"] = "later_days"
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,12 +147,25 @@ class Project:
         return cached_snapshot(self.root / "snapshots", store or self.store(), as_of, spec=self.spec)
 
     def train(self, *, as_of: dt.date | None = None) -> TrainResult:
-        """Train, calibrate and test the specified model on what was known on `as_of`, seal it and register it as candidate."""
+        """Train, calibrate and test the specified model on what was known on `as_of`, seal it and register it as candidate.
+
+        Raises
+        ------
+        ConfigError
+            The specification's learner is one that no bundle can hold (`docs/models.md`).
+        NotEnoughDataError
+            History too short, or too few events.
+        """
         from returnrisk import snapshot_cache
         from returnrisk.model_card import bundle_content
         from returnrisk.registry import write_bundle
         from returnrisk.training import plan_split, train
 
+        if (learner := self.spec.learner.name) != "lightgbm":
+            raise ConfigError(
+                f"{self.spec.name}: a {learner} model can be measured (returnrisk.training.train) but not yet sealed and registered; "
+                "choose a specification whose learner is lightgbm"
+            )
         store = self.store()
         day = as_of or store.last_recorded_on()
         split = plan_split(store, self.spec, known_on=day)

@@ -24,7 +24,7 @@ from returnrisk.screening import AlertsSince, RollUp, Screening, read_alerts, wr
 from returnrisk.screening.alert_ledger import merge_alerts
 from returnrisk.screening.income_screening import PARTS
 from returnrisk.stage_results import AlertResult, ScreenResult
-from returnrisk.store.lock import exclusive
+from returnrisk.store.lock import DEFAULT_TIMEOUT_S, exclusive
 from returnrisk.store.names import identities
 from returnrisk.store.view import View
 from returnrisk.visits.saving import write_table
@@ -179,7 +179,7 @@ class AlertLedger:
 
 
 @contextlib.contextmanager
-def alert_ledger(folder: Path) -> Iterator[AlertLedger]:
+def alert_ledger(folder: Path, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Iterator[AlertLedger]:
     """The ledger in `folder` (made if need be), which no other process changes meanwhile.
 
     Raises
@@ -187,9 +187,9 @@ def alert_ledger(folder: Path) -> Iterator[AlertLedger]:
     DataError
         The ledger is damaged.
     StoreError
-        Another screening still holds it.
+        Another screening still holds it after `timeout_s`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with exclusive(folder / ".ledger.lock"):
+    with exclusive(folder / ".ledger.lock", timeout_s=timeout_s):
         path = folder / "ledger.csv"
         yield AlertLedger(path=path, known=read_alerts(path))

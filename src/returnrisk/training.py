@@ -12,17 +12,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.accuracy import SCORES, Accuracy, measure_accuracy, predict
-from returnrisk.calibration import Calibration, SigmoidCalibration, fit_calibration
+from returnrisk.calibration import Calibration, SigmoidCalibration, cross_fitted, fit_calibration
 from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, NotEnoughDataError
 from returnrisk.features.catalogue import Feature
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.models import make_learner
-from returnrisk.outcomes import at_risk_rows, closing_delay, is_about_the_line, outcome_labels
-from returnrisk.store.view import Store
+from returnrisk.outcomes import Labels, at_risk_rows, closing_delay, is_about_the_line, outcome_labels
+from returnrisk.store.view import Store, View
 from returnrisk.timeline import Split, add_months, last_closed_month_end, month_end, month_start, temporal_split
 
 if TYPE_CHECKING:
@@ -151,17 +152,27 @@ def labelled_rows(
     DataFrame
         as_of, status, households.
     """
+    known = store.as_of(known_on)
+    return _labelled(days, lambda day: _labels(store, spec, day, known=known, snapshots=snapshots), snapshots=snapshots)
+
+
+def _labels(store: Store, spec: ModelSpec, day: dt.date, *, known: View, snapshots: SnapshotMaker) -> Labels:
+    at_risk = at_risk_rows(snapshots(day).frame(), view=store.as_of(day), spec=spec.outcome)
+    return outcome_labels(at_risk, as_of=day, known=known, spec=spec.outcome)
+
+
+def _labelled(
+    days: Sequence[dt.date], labels_of: Callable[[dt.date], Labels], *, snapshots: SnapshotMaker
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Snapshot rows with a closed outcome, and the label counts."""
     import pandas as pd
 
-    known = store.as_of(known_on)
     parts, counts = [], []
     for day in days:
-        table = snapshots(day).frame()
-        at_risk = at_risk_rows(table, view=store.as_of(day), spec=spec.outcome)
-        labels = outcome_labels(at_risk, as_of=day, known=known, spec=spec.outcome)
+        labels = labels_of(day)
         counts.append(labels.counts().rename("households").rename_axis("status").reset_index().assign(as_of=pd.Timestamp(day)))
-        closed = labels.frame().dropna(subset="y")
-        parts.append(at_risk.merge(closed[["household_id", "y"]], on="household_id", validate="one_to_one").astype({"y": "int8"}))
+        closed = labels.frame().dropna(subset="y")[["household_id", "y"]]
+        parts.append(snapshots(day).frame().merge(closed, on="household_id", validate="one_to_one").astype({"y": "int8"}))
     return pd.concat(parts, ignore_index=True), pd.concat(counts, ignore_index=True)
 
 
@@ -204,10 +215,15 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     parts, counts = {}, []
     again = split.refit if spec.calibration.refit else split.fit
     stages = (("fit", split.fit), ("calibrate", split.calibrate), ("refit", again), ("test", split.test))
+    views = {False: store.as_of(train_known_on or split.test[0]), True: store.as_of(known_on)}
+
+    @cache  # the days of fitting and of calibrating are days of the refit as well
+    def labels(day: dt.date, *, is_test: bool) -> Labels:
+        return _labels(store, spec, day, known=views[is_test], snapshots=snapshots)
+
     for i, (name, days) in enumerate(stages):
         report("label", i, len(stages))
-        day = known_on if name == "test" else (train_known_on or split.test[0])
-        parts[name], counted = labelled_rows(store, spec, days, known_on=day, snapshots=snapshots)
+        parts[name], counted = _labelled(days, partial(labels, is_test=name == "test"), snapshots=snapshots)
         counts.append(counted.assign(part=name))
         _refuse_few_events(parts[name]["y"], name)
     features = snapshots(split.test[0]).features
@@ -249,21 +265,30 @@ def _fit_score(
     names = [f.name for f in features]
     wanted = _learner_spec(name, spec, seed)
 
-    def learn(rows: pd.DataFrame) -> Any:
+    def learn(X: np.ndarray, y: np.ndarray) -> Any:
         monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
         learner = make_learner(wanted.name, feature_names=names, monotone=monotone, params=wanted.params)
-        return learner.fit(rows[names].to_numpy("float64"), rows["y"].to_numpy())
+        return learner.fit(X, y)
 
-    held_out = learn(parts["fit"]).decision_function(parts["calibrate"][names].to_numpy("float64"))
-    y = parts["calibrate"]["y"].to_numpy()
+    def content(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        return rows[names].to_numpy("float64"), rows["y"].to_numpy()
+
+    if spec.calibration.curve_from == "cross_fitted":
+        rows = parts["refit"]
+        villages = rows["village_code"].astype(str).to_numpy()
+        held_out = cross_fitted(lambda X, y: learn(X, y).decision_function, *content(rows), clusters=villages)
+    else:
+        rows = parts["calibrate"]
+        held_out = learn(*content(parts["fit"])).decision_function(rows[names].to_numpy("float64"))
+    y = rows["y"].to_numpy()
     try:
-        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y)
+        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y, day=rows["as_of"])
     except NotEnoughDataError:
         if name != "income" or is_about_the_line(spec.outcome):
             raise
         # poorest first does not rank an outcome that is not about the line: it stays the baseline it is, with its risks as learnt
         calibration = SigmoidCalibration(intercept=0.0, slope=1.0, n=len(y), n_events=int(y.sum()))
-    return ScoredLearner(learner=learn(parts["refit"]), calibration=calibration)
+    return ScoredLearner(learner=learn(*content(parts["refit"])), calibration=calibration)
 
 
 def _learner_spec(name: str, spec: ModelSpec, seed: int) -> LearnerSpec:

@@ -12,6 +12,7 @@ MAX_HALVINGS = 30
 STEP_TOLERANCE = 1e-10
 # Log-odds of probabilities that a plateau has set to exactly 0 or 1 would be infinite.
 PROBABILITY_MARGIN = 1e-12
+PROBABILITY_LOG_ODDS = 30.0
 
 
 def log_odds_of(probability: FloatArray) -> FloatArray:
@@ -43,7 +44,7 @@ def logistic_line(x: FloatArray, target: FloatArray, weight: FloatArray) -> tupl
     used = weight > 0
     x, target, weight = x[used], target[used], weight[used]
     rate = float(np.average(target, weights=weight)) if len(x) else 0.0
-    if not 0 < rate < 1 or x.min() == x.max() or _separated(x, target):
+    if not 0 < rate < 1 or x.min() == x.max() or separated(x, target):
         return float("nan"), float("nan")
     center, spread = float(x.mean()), float(x.std())
     z = (x - center) / spread
@@ -61,6 +62,29 @@ def logistic_line(x: FloatArray, target: FloatArray, weight: FloatArray) -> tupl
             slope = float(line[0, 1]) / spread
             return float(line[0, 0]) - slope * center, slope
     return float("nan"), float("nan")
+
+
+def logistic_level(eta: FloatArray, target: FloatArray, weight: FloatArray) -> float:
+    """What must be added to all log-odds so that as many events are expected as there were; targets of both classes.
+
+    Examples
+    --------
+    >>> round(logistic_level(np.zeros(4), np.array([1.0, 1, 1, 0]), np.ones(4)), 6) == round(float(np.log(3)), 6)
+    True
+    """
+    level = 0.0
+    low, high = -2 * PROBABILITY_LOG_ODDS, 2 * PROBABILITY_LOG_ODDS
+    wanted = float((weight * target).sum())
+    for _ in range(2 * MAX_STEPS):  # Newton's method, kept between bounds that close in on the root
+        p = 1 / (1 + np.exp(-np.clip(eta + level, -PROBABILITY_LOG_ODDS, PROBABILITY_LOG_ODDS)))
+        missing, curvature = wanted - float((weight * p).sum()), float((weight * p * (1 - p)).sum())
+        low, high = (level, high) if missing > 0 else (low, level)
+        moved = level + missing / curvature
+        moved = moved if low < moved < high else (low + high) / 2
+        if abs(moved - level) < STEP_TOLERANCE:
+            return moved
+        level = moved
+    return level
 
 
 def logistic_lines(x: FloatArray, target: FloatArray, weights: FloatArray, *, start: tuple[float, float]) -> FloatArray:
@@ -96,7 +120,59 @@ def _loss(line: FloatArray, x: FloatArray, target: FloatArray, weight: FloatArra
     return float((weight * (np.logaddexp(0, eta) - target * eta)).sum())
 
 
-def _separated(x: FloatArray, target: FloatArray) -> bool:
+def penalised_logistic(columns: FloatArray, target: FloatArray, weight: FloatArray, *, penalty: FloatArray) -> tuple[float, ...]:
+    """Intercept and coefficients of a logistic regression with a quadratic penalty, by Newton's method with step halving.
+
+    Parameters
+    ----------
+    columns
+        (n, k), without the intercept.
+    target, weight
+        (n,); the target lies in [0, 1].
+    penalty
+        (1 + k, 1 + k), positive semi-definite: half of coefficients' quadratic form in it is added to the loss. Whoever calls makes
+        sure that there is a finite best.
+
+    Raises
+    ------
+    ArithmeticError
+        It did not settle: there is no finite best, or columns are collinear.
+
+    Examples
+    --------
+    >>> x = np.array([[-1.0], [-1.0], [-1.0], [1.0], [1.0], [1.0]])
+    >>> _, slope = penalised_logistic(x, np.array([1.0, 0, 0, 1, 1, 0]), np.ones(6), penalty=np.zeros((2, 2)))
+    >>> round(slope, 6) == round(float(np.log(2)), 6)
+    True
+    """
+    center = np.average(columns, axis=0, weights=weight)  # the intercept must not be told from a column's level by rounding alone
+    rate = float(np.average(target, weights=weight))
+    design = np.column_stack([np.ones(len(target)), columns - center])
+    theta = np.zeros(design.shape[1])
+    theta[0] = np.log(rate / (1 - rate))
+
+    def loss(at: FloatArray) -> float:
+        eta = design @ at
+        return float((weight * (np.logaddexp(0, eta) - target * eta)).sum() + at @ penalty @ at / 2)
+
+    best = loss(theta)
+    for _ in range(MAX_STEPS):
+        p = 1 / (1 + np.exp(-(design @ theta)))
+        gradient = design.T @ (weight * (target - p)) - penalty @ theta
+        curvature = (design * (weight * p * (1 - p))[:, None]).T @ design + penalty
+        step = np.linalg.solve(curvature, gradient)
+        for _ in range(MAX_HALVINGS):
+            moved = loss(theta + step)
+            if moved <= best:
+                break
+            step = step / 2
+        theta, best = theta + step, moved
+        if np.abs(step).max() < STEP_TOLERANCE * max(1.0, float(np.abs(theta).max())):
+            return float(theta[0] - center @ theta[1:]), *map(float, theta[1:])
+    raise ArithmeticError(f"logistic regression of {len(target)} rows on {columns.shape[1]} columns did not settle")
+
+
+def separated(x: FloatArray, target: FloatArray) -> bool:
     """Whether a threshold on x divides pure events from pure non-events, so that no finite slope is best."""
     could_be_event, could_be_none = x[target > 0], x[target < 1]
     return bool(could_be_event.min() >= could_be_none.max() or could_be_event.max() <= could_be_none.min())

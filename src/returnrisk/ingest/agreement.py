@@ -38,6 +38,12 @@ def two_names(table: ir.Table, contract: Contract) -> list[int]:
     return sorted(table.semi_join(several, key).select("row").to_pyarrow()["row"].to_pylist())
 
 
+def keys_repeat(table: ir.Table, contract: Contract) -> bool:
+    """Whether any key stands more than once on a recording day; in most files none does, and no row needs comparing with another."""
+    counted = table.group_by([*contract.key, "recorded_on"]).agg(n_same=table.count())
+    return bool(counted.filter(counted.n_same > 1).count().execute())
+
+
 def without_duplicates(con: Any, table: ir.Table, contract: Contract) -> tuple[ir.Table, list[dict[str, Any]]]:
     """Rows whose every value repeats an earlier row's are set aside; the earliest (one with a stated day first) stays."""
     import ibis
@@ -49,7 +55,8 @@ def without_duplicates(con: Any, table: ir.Table, contract: Contract) -> tuple[i
     first = suspects.weight.min().over(ibis.window(group_by=[suspects[v] for v in values])) % 2**40
     repeated = suspects.mutate(first_row=first).filter(lambda t: t.row != t.first_row).select("row", "first_row")
     pairs = sorted(repeated.to_pyarrow().to_pylist(), key=lambda pair: pair["row"])
-    return without_rows(table, [pair["row"] for pair in pairs]), pairs
+    kept = con.create_table(f"first_{contract.name}", without_rows(table, [p["row"] for p in pairs]), temp=True, overwrite=True)
+    return kept, pairs
 
 
 def _repeated(con: Any, table: ir.Table, key: list[str], *, name: str) -> ir.Table:

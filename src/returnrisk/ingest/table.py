@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Check, Contract, row_checks
 from returnrisk.ingest.agreement import (
+    keys_repeat,
     reason,
     said_once,
     two_names,
@@ -85,18 +86,26 @@ def ingest_table(
     groups = [_typed_group(con, contract, s, index=i, delay_days=delay_days, county=county) for i, s in enumerate(stacks)]
     good = groups[0].good if len(groups) == 1 else ibis.union(*(g.good for g in groups))
     good = con.create_table(f"good_{contract.name}", good, temp=True, overwrite=True)
-    good, duplicates = without_duplicates(con, good, contract)
+    duplicates: list[dict[str, Any]] = []
+    conflicts: list[dict[str, Any]] = []
+    # a wide row becomes several, whose keys may be those of other rows
+    repeats = keys_repeat(good, contract)
+    meets_others = repeats or bool(contract.wide_columns)
+    if repeats:
+        good, duplicates = without_duplicates(con, good, contract)
     named_twice = two_names(good, contract)
     silent = _rows_without_amount(good, contract)
     rows = _long(con, good, contract)
-    rows, conflicts = without_conflicts(con, rows, contract)
+    if meets_others:
+        rows, conflicts = without_conflicts(con, rows, contract)
     rows, orphans = without_orphans(con, rows, contract, parents)
     refused_late = late(rows) if late else []
     if refused_late:
         rows = without_rows(rows, [r["row"] for r in refused_late])
     refused = {r["row"] for r in (*conflicts, *orphans, *refused_late)}
     spoken = set(rows.select("row").distinct().to_pyarrow()["row"].to_pylist())
-    rows = said_once(con, rows, contract)
+    if meets_others:
+        rows = said_once(con, rows, contract)
     return TableResult(
         accepted=rows.select(*contract.columns, "recorded_declared"),
         accepted_rows=sorted(spoken | (silent - refused)),
@@ -122,17 +131,15 @@ def _typed_group(con: Any, contract: Contract, stack: Stack, *, index: int, dela
     typed, checks = _typed(raw, contract, marks=stack.marks, delay_days=delay_days)
     if county is not None:
         checks += outside_county(typed, contract, county)
-    flagged = typed.mutate(**{f"fail_{i}": ~c.passes for i, c in enumerate(checks)})
-    any_fail: Any = ibis.literal(False)
-    for i in range(len(checks)):
-        any_fail |= flagged[f"fail_{i}"]
-    flagged = con.create_table(f"typed_{contract.name}_{index}", flagged.mutate(bad=any_fail), temp=True, overwrite=True)
+    flags = {f"fail_{i}": ~c.passes for i, c in enumerate(checks)}
+    flagged = con.create_table(f"typed_{contract.name}_{index}", typed.mutate(**flags), temp=True, overwrite=True)
+    bad = ibis.or_(*(flagged[name] for name in flags))
     wide = {
         f"wide_{i}": flagged[f"wide_{i}"] if f"wide_{i}" in flagged.columns else ibis.null(contract.field(w.measure).type)
         for i, w in enumerate(contract.wide_columns)
     }
-    good = flagged.filter(~flagged.bad).select("row", "recorded_declared", *contract.columns, **wide)
-    return _Group(good=good, quarantined=_reasons(flagged.filter("bad"), checks))
+    good = flagged.filter(~bad).select("row", "recorded_declared", *contract.columns, **wide)
+    return _Group(good=good, quarantined=_reasons(flagged.filter(bad), checks))
 
 
 def _typed(
@@ -268,7 +275,7 @@ def _long(con: Any, table: ir.Table, contract: Contract) -> ir.Table:
 
     keep = ["row", "recorded_declared", *contract.columns]
     if not contract.wide_columns:
-        return con.create_table(f"long_{contract.name}", table.select(keep), temp=True, overwrite=True)
+        return table.select(keep)
     grouped: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
     for i, w in enumerate(contract.wide_columns):
         grouped.setdefault(tuple(w.sets.items()), {})[w.measure] = f"wide_{i}"

@@ -1,6 +1,6 @@
-"""The learners a model specification may name: boosted trees, logistic regression, and income alone.
+"""The learners a model specification may name; `docs/models.md` has them side by side.
 
-All three take the same matrix (float64, NaN where nothing is recorded), give log-odds, and keep their fitted state as JSON, never
+All take the same matrix (float64, NaN where nothing is recorded), give log-odds, and keep their fitted state as JSON, never
 as a pickle. A log-odds is not yet a risk: `returnrisk.calibration` turns it into one, on later time than the learner was fitted on.
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from returnrisk.models.base import RiskLearner
 
-LEARNERS = ("income_only", "lightgbm", "logistic")
+LEARNERS = ("hazard", "income_only", "lightgbm", "logistic", "scorecard", "vulnerability")
 
 
 class Learner(Protocol):
@@ -50,6 +50,18 @@ def _learner_class(name: str) -> type[RiskLearner]:
         from returnrisk.models.income_only import IncomeOnly
 
         return IncomeOnly
+    if name == "hazard":
+        from returnrisk.models.hazard import HazardRisk
+
+        return HazardRisk
+    if name == "vulnerability":
+        from returnrisk.models.vulnerability import VulnerabilityRisk
+
+        return VulnerabilityRisk
+    if name == "scorecard":
+        from returnrisk.models.scorecard import ScorecardRisk
+
+        return ScorecardRisk
     from returnrisk.errors import UnknownNameError
 
     raise UnknownNameError("learner", name, LEARNERS)
@@ -67,12 +79,12 @@ def make_learner(
     Parameters
     ----------
     name
-        "lightgbm", "logistic" or "income_only".
+        One of `LEARNERS`.
     feature_names
         Names of the columns of the matrix, in order.
     monotone
-        Feature name to -1 (risk never rises with the value), 0 or 1. Only LightGBM heeds it: a logistic regression's sign is an
-        estimate, and income-only has one direction by definition. Names are checked for all three.
+        Feature name to -1 (risk never rises with the value), 0 or 1. LightGBM and the scorecard heed it: a regression's sign is an
+        estimate, and income-only has one direction by definition. Names are checked for all.
     params
         Hyper-parameters of that learner (the keywords of its class).
 
@@ -90,7 +102,7 @@ def make_learner(
     >>> make_learner("ligthgbm", feature_names=("line_ratio",))
     Traceback (most recent call last):
         ...
-    returnrisk.errors.UnknownNameError: unknown learner 'ligthgbm'; did you mean 'lightgbm'? known: income_only, lightgbm, logistic
+    returnrisk.errors.UnknownNameError: unknown learner 'ligthgbm'; did you mean 'lightgbm'? known: hazard, income_only, lightgbm, logistic, scorecard, vulnerability
     """
     learner_class = _learner_class(name)
     return learner_class.build(feature_names=feature_names, monotone=dict(monotone or {}), params=dict(params or {}))

@@ -1,4 +1,4 @@
-"""What the three learners share: checked input, and a state that is JSON."""
+"""What the learners share: checked input, and a state that is JSON."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from returnrisk.errors import BundleError, ConfigError, DataError, NotEnoughData
 
 FloatArray = NDArray[np.float64]
 STATE_SCHEMA = 1
+# A linear predictor this near to the reference: its change of log-odds is below what an explanation may miss.
+NOT_MOVED = 1e-9
 
 
 class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn carries no types
@@ -46,6 +48,13 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
     def _restore(self, state: Mapping[str, Any]) -> None:
         """Set the learned quantities from what `_fitted_state` gave."""
 
+    def __sklearn_tags__(self) -> Any:
+        """Two classes, NaN allowed: what scikit-learn and its checks ask of an estimator."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        return tags
+
     @classmethod
     def build(cls, *, feature_names: Sequence[str], monotone: dict[str, int], params: dict[str, Any]) -> Self:
         """Build from a specification; `make_learner` is the way in."""
@@ -66,7 +75,8 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """1 where the event is likelier than not; lists use ranks and calibrated risks instead."""
-        return self.classes_[(self.decision_function(X) > 0).astype(np.int64)]
+        likelier = self.decision_function(X) > 0
+        return self.classes_[likelier.astype(np.int64)]
 
     def to_state(self) -> dict[str, Any]:
         """JSON-able state: kind, schema, feature names, hyper-parameters, and what was learned.
@@ -83,7 +93,7 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
             "kind": self.kind,
             "schema": STATE_SCHEMA,
             "feature_names": list(self.feature_names_),
-            "params": {k: dict(v) if isinstance(v, Mapping) else v for k, v in params.items()},
+            "params": {k: _plain(v) for k, v in params.items()},
             "fitted": self._fitted_state(),
         }
 
@@ -114,6 +124,23 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
         self.feature_names_ = names
         self.n_features_in_ = len(names)
         self.classes_ = np.array([0, 1], dtype=np.int64)
+
+    def _positions(self, columns: Sequence[str] | None) -> list[int]:
+        """Where the named columns stand in the matrix, in the order of the matrix; all of them if none are named.
+
+        Raises
+        ------
+        UnknownNameError
+            A name that is no column.
+        ConfigError
+            No name at all, or one name twice.
+        """
+        if columns is None:
+            return list(range(len(self.feature_names_)))
+        for name in _checked_names(columns):
+            if name not in self.feature_names_:
+                raise UnknownNameError("feature", name, self.feature_names_)
+        return sorted(self.feature_names_.index(name) for name in columns)
 
     def _training_input(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None
@@ -149,7 +176,8 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
                 " build the matrix from the learner's own feature_names_"
             )
         columns = getattr(X, "columns", None)
-        if columns is not None and tuple(columns) != self.feature_names_:
+        columns = None if columns is None else tuple(str(name) for name in columns)
+        if columns is not None and columns != self.feature_names_:
             at = next(j for j, (a, b) in enumerate(zip(columns, self.feature_names_, strict=True)) if a != b)
             raise DataError(
                 f"column {at} of the frame is '{columns[at]}', the {self.kind} learner expects '{self.feature_names_[at]}':"
@@ -161,6 +189,21 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
             raise DataError(
                 f"infinite values in {listed}; what is not known must be NaN: guard the division or logarithm that made them"
             )
+
+
+def canonical_order(matrix: FloatArray, outcome: FloatArray, weight: FloatArray) -> NDArray[np.intp]:
+    """An order of the rows that depends on what they hold and not on how they came, so that sums round the same way."""
+    return np.lexsort([weight, outcome, *matrix.T])
+
+
+def share_out(change: FloatArray, parts: FloatArray) -> FloatArray:
+    """A change (n,) split in proportion to the parts (n, p) of the linear predictor that made it; rows without any get 0.
+
+    The Aumann-Shapley value of a function of a sum: every part moves from 0 to its value at the same pace.
+    """
+    moved = parts.sum(axis=1)
+    still = np.abs(moved) < NOT_MOVED
+    return parts * np.where(still, 0.0, change / np.where(still, 1.0, moved))[:, None]
 
 
 def sigmoid(log_odds: FloatArray) -> FloatArray:
@@ -178,6 +221,13 @@ def check_monotone(monotone: Mapping[str, int], names: Sequence[str]) -> None:
             raise ConfigError(f"monotone direction of '{name}' is {direction!r}; expected -1 (falls), 0 (free) or 1 (rises)")
 
 
+def _plain(value: Any) -> Any:
+    """A hyper-parameter as JSON gives it back."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
 def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
     result = tuple(str(name) for name in names)
     twice = sorted({name for name in result if result.count(name) > 1})
@@ -187,6 +237,8 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _float_matrix(X: ArrayLike) -> FloatArray:
+    if getattr(getattr(X, "dtype", None), "kind", "") == "c":
+        raise DataError("the matrix holds complex numbers; expected real ones, NaN where nothing is recorded")
     try:
         matrix = np.ascontiguousarray(np.asarray(X, dtype=np.float64))
     except (TypeError, ValueError) as error:
@@ -197,7 +249,10 @@ def _float_matrix(X: ArrayLike) -> FloatArray:
 
 
 def _checked_outcome(y: ArrayLike, n: int) -> FloatArray:
-    outcome = np.asarray(y, dtype=np.float64)
+    try:
+        outcome = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError("the outcomes hold what is not a number; expected 0 and 1") from error
     if outcome.shape != (n,):
         raise DataError(f"{n} rows but outcomes of shape {outcome.shape}; expected one outcome per row")
     odd = int((~np.isin(outcome, (0.0, 1.0))).sum())

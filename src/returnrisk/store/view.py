@@ -51,6 +51,7 @@ class Store:
     manifest: Manifest
     contracts: Mapping[str, Contract]
     _tables: Mapping[str, Any]
+    _absent: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def as_of(self, day: dt.date) -> View:
         """Every table as it was known at the end of `day`."""
@@ -74,6 +75,21 @@ class Store:
     def identity(self, day: dt.date) -> ir.Table | None:
         """Restricted: names, telephones, addresses as known on `day`, or None when none were delivered."""
         return _known(self._tables["identity"], day) if "identity" in self._tables else None
+
+    def _versions(self, name: str) -> Any:
+        """Every version of every row of a table; an empty table, made when it is first asked for, of one no office ever delivered."""
+        import ibis
+
+        if name in self._tables:
+            return self._tables[name]
+        if name not in self._absent:
+            schema = {f.name: f.type for f in self.contracts[name].fields} | {
+                "recorded_declared": "boolean",
+                "superseded_on": "date",
+            }
+            unique = f"absent_{name}_{self.manifest.fingerprint[:12]}"
+            self._absent[name] = self.con.create_table(unique, schema=ibis.schema(schema), temp=True, overwrite=True)
+        return self._absent[name]
 
     def last_recorded_on(self) -> dt.date:
         """Latest recording day of any row: the last day a view can add to."""
@@ -106,7 +122,7 @@ class View:
         contracts = self.store.contracts
         if name not in contracts or contracts[name].restricted:
             raise UnknownNameError("table", name, [n for n, c in contracts.items() if not c.restricted])
-        return self.derived(name, lambda: _known(self.store._tables[name], self.day))  # noqa: SLF001 (same module, same floor)
+        return self.derived(name, lambda: _known(self.store._versions(name), self.day))  # noqa: SLF001 (same module, same floor)
 
     def derived(self, name: str, make: Callable[[], ir.Table]) -> ir.Table:
         """A named view of the engine over this view's tables, made once.
@@ -190,22 +206,14 @@ def open_store(
     StoreError
         There is none, it is of another schema, or a file is missing or changed.
     """
-    import ibis
-
     manifest = read_manifest(folder)
     if verify:
         verify_files(folder, manifest)
     known = contracts or load_contracts()
     engine = con or connect()
-    tables: dict[str, Any] = {}
-    for name, contract in known.items():
-        if name in manifest.tables:
-            tables[name] = engine.read_parquet(
-                folder / manifest.tables[name].file, table_name=f"stored_{name}_{manifest.fingerprint[:12]}"
-            )
-        elif not contract.restricted:
-            schema = {f.name: f.type for f in contract.fields} | {"recorded_declared": "boolean", "superseded_on": "date"}
-            tables[name] = engine.create_table(
-                f"absent_{name}_{manifest.fingerprint[:12]}", schema=ibis.schema(schema), temp=True, overwrite=True
-            )
+    tables = {
+        name: engine.read_parquet(folder / manifest.tables[name].file, table_name=f"stored_{name}_{manifest.fingerprint[:12]}")
+        for name in known
+        if name in manifest.tables
+    }
     return Store(con=engine, manifest=manifest, contracts=known, _tables=tables)
