@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from returnrisk.config import LearnerSpec
 from returnrisk.errors import ConfigError, NotEnoughDataError
 from returnrisk.evaluation.bootstrap import draw_clusters
 from returnrisk.leakage import CHECKS, AuditSettings, LeakageAudit
@@ -186,6 +187,14 @@ def test_a_planted_leak_makes_the_whole_audit_fail():
     assert "LEAK001" in {f.code for f in audit.problems}
     row = audit.frame().set_index("code").loc["LEAK001"]
     assert (row["result"], row["what"]) == ("problem", "planted")
+
+
+def test_a_backdated_list_is_found_whatever_learner_is_specified():
+    """A learner that looks at one column would not notice what another column knows."""
+    audited = panel(leaks.planted(leaks.quarterly_list))
+    income_only = replace(leaks.SPEC, learner=LearnerSpec("income_only", {"column": "income_line_ratio"}))
+    found = lagged(replace(audited, spec=income_only))
+    assert (found.result, found.what) == ("problem", ("list",))
 
 
 # -- what cannot be said ---------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What is learnt on training days and held against later outcomes.
 
 LEAK002: the AUC on the test days of one feature alone, its event rates learnt in bins on the training days, so that no direction need
-be known and a missing value may tell. LEAK003: the AUC on the test days of the specified learner, with the features of one record
+be known and a missing value may tell. LEAK003: the AUC on the test days of boosted trees, with the features of one record
 (one table, mostly) as they are, as they stood a month earlier, and left out. A table whose rows carry the day they speak of instead
 of the day they were written passes every comparison of recording days; a month's delay takes its foreknowledge away, and of what is
 honest it takes little.
@@ -135,10 +135,11 @@ def lagged_records(panel: Panel, *, progress: Callable[[int, int], None]) -> Fin
 
 
 def _fitted(spec: ModelSpec, features: list[Feature], rows: pd.DataFrame, *, seed: int) -> Any:
+    """Boosted trees, those of the specification where it names them: what is asked is what the columns know, and they need no list."""
     monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
-    params = {**spec.learner.params, "seed": seed} if spec.learner.name == "lightgbm" else dict(spec.learner.params)
+    params = {**(spec.learner.params if spec.learner.name == "lightgbm" else {}), "seed": seed}
     names = [f.name for f in features]
-    learner = make_learner(spec.learner.name, feature_names=names, monotone=monotone, params=params)
+    learner = make_learner("lightgbm", feature_names=names, monotone=monotone, params=params)
     return learner.fit(rows[names].to_numpy("float64"), rows["y"].to_numpy())
 
 
