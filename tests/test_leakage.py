@@ -337,9 +337,9 @@ def test_shipped_features_on_a_simulated_county_are_passed(tmp_path: Path):
         income = source.as_of(county.end).table("income")
         later = income.filter((income.period_start > on) & (income.period_start <= add_months(on, 12)))
         sums = later.group_by("household_id").agg(cny=later.gross_cny.sum().cast("float64")).to_pandas().set_index("household_id")
-        values = leaks.by_household(made.table, sums["cny"]).fillna(0.0).astype("float32")
+        values = leaks.by_household(made.table, sums["cny"]).fillna(0.0).astype("float32").rename("planted")
         feature = replace(made.features[0], name="planted", family="signals", monotone=0)
-        return replace(made, table=made.table.assign(planted=values), features=(*made.features, feature))
+        return replace(made, table=pd.concat([made.table, values], axis=1), features=(*made.features, feature))
 
     found = recorded_later(
         replace(panel(doctored, store=store, split=plan_split(store, spec, known_on=county.end)), spec=spec, known_on=county.end)

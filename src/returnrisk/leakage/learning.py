@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from returnrisk.config import ModelSpec
 from returnrisk.features.catalogue import Feature
 from returnrisk.leakage.panel import Panel
-from returnrisk.leakage.result import Finding
+from returnrisk.leakage.result import Finding, Result
 from returnrisk.models import make_learner
 from returnrisk.outcomes import is_about_the_line
 from returnrisk.timeline import add_months
@@ -54,13 +54,11 @@ def single_features(panel: Panel, *, progress: Callable[[int, int], None]) -> Fi
         figures.append({"what": name, "measure": "auc", "value": value, "low": low, "high": high})
     measured = f"AUC {best[1]:.3f} ({best[0]}), n = {len(test)}, events {int(y.sum())}"
     threshold = f"lower end of the {settings.level:.0%} interval above {settings.implausible_auc} (assumed)"
+    why = "no feature alone tells the outcome implausibly well"
     if guilty:
         why = "alone, on days it was not learnt on, it tells the outcome better than anything known beforehand plausibly can"
-        return Finding(
-            "LEAK002", "problem", why, what=tuple(guilty), measured=measured, threshold=threshold, figures=tuple(figures)
-        )
-    why = "no feature alone tells the outcome implausibly well"
-    return Finding("LEAK002", "fine", why, measured=measured, threshold=threshold, figures=tuple(figures))
+    result: Result = "problem" if guilty else "fine"
+    return Finding("LEAK002", result, why, what=tuple(guilty), measured=measured, threshold=threshold, figures=tuple(figures))
 
 
 def _binned_rate(train: pd.Series, y: pd.Series, test: pd.Series, *, n_bins: int) -> np.ndarray:
@@ -104,7 +102,7 @@ def lagged_records(panel: Panel, *, progress: Callable[[int, int], None]) -> Fin
     whole = score(everything)
     whole_auc, whole_draws = auc(whole, y), auc_draws(whole, y, cluster=cluster, draws=draws)
     records = list(dict.fromkeys(f.record for f in features))
-    figures, guilty, worst = [], [], ("", 0.0)
+    figures, guilty, worst = [], [], ("none", 0.0)
     for i, record in enumerate(records):
         progress(i, len(records))
         mine = tuple(f.name for f in features if f.record == record)
@@ -113,25 +111,21 @@ def lagged_records(panel: Panel, *, progress: Callable[[int, int], None]) -> Fin
         low, high = interval(whole_draws - auc_draws(late, y, cluster=cluster, draws=draws), level=settings.level)
         figures.append({"what": record, "measure": "drop in AUC, a month later", "value": drop, "low": low, "high": high})
         worst = max(worst, (record, drop), key=lambda pair: pair[1])
-        if low < settings.least_drop:
-            continue
-        without = score([n for n in everything if n not in mine]) if len(mine) < len(everything) else None
-        worth = whole_auc - (0.5 if without is None else auc(without, y))
-        figures.append({"what": record, "measure": "drop in AUC, left out", "value": worth})
-        if drop >= settings.collapse_share * worth:
-            guilty.append(record)
-    measured = f"largest drop {worst[1]:.3f} ({worst[0] or 'none'}) of AUC {whole_auc:.3f}; n = {len(test)}, events {int(y.sum())}"
+        if low >= settings.least_drop:
+            others = [n for n in everything if n not in mine]
+            worth = whole_auc - (auc(score(others), y) if others else 0.5)
+            figures.append({"what": record, "measure": "drop in AUC, left out", "value": worth})
+            guilty += [record] if drop >= settings.collapse_share * worth else []
+    measured = f"largest drop {worst[1]:.3f} ({worst[0]}) of AUC {whole_auc:.3f}; n = {len(test)}, events {int(y.sum())}"
     threshold = (
         f"drop at least {settings.collapse_share:.0%} of what the record is worth, its {settings.level:.0%} interval from "
         f"{settings.least_drop} up (assumed)"
     )
+    why = "no record loses most of its worth when it is seen one month later"
     if guilty:
         why = "seen one month later, the record loses most of what it told: its rows know what came after the day they carry"
-        return Finding(
-            "LEAK003", "problem", why, what=tuple(guilty), measured=measured, threshold=threshold, figures=tuple(figures)
-        )
-    why = "no record loses most of its worth when it is seen one month later"
-    return Finding("LEAK003", "fine", why, measured=measured, threshold=threshold, figures=tuple(figures))
+    result: Result = "problem" if guilty else "fine"
+    return Finding("LEAK003", result, why, what=tuple(guilty), measured=measured, threshold=threshold, figures=tuple(figures))
 
 
 def _fitted(spec: ModelSpec, features: list[Feature], rows: pd.DataFrame, *, seed: int) -> Any:
@@ -148,12 +142,11 @@ def _a_month_earlier(panel: Panel, rows: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     names = [f.name for f in panel.features]
-    parts = []
-    for day in rows["as_of"].unique():
-        earlier = panel.made(add_months(pd.Timestamp(day).date(), -1)).frame()[["household_id", *names]]
-        parts.append(earlier.assign(as_of=day))
+    days = list(rows["as_of"].unique())
+    parts = [panel.made(add_months(pd.Timestamp(day).date(), -1)).frame()[["household_id", *names]] for day in days]
+    earlier = pd.concat(parts, keys=days, names=["as_of"]).reset_index("as_of")
     keys = ["household_id", "as_of"]
-    return rows[keys].merge(pd.concat(parts, ignore_index=True), on=keys, how="left", validate="one_to_one")
+    return rows[keys].merge(earlier, on=keys, how="left", validate="one_to_one")
 
 
 def _with(rows: pd.DataFrame, earlier: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
