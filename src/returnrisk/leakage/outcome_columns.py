@@ -66,9 +66,7 @@ def _defining_columns(panel: Panel, rows: pd.DataFrame, day: dt.date) -> tuple[p
     import pandas as pd
 
     spec, known = panel.spec.outcome, panel.store.as_of(panel.known_on)
-    labels = (
-        outcome_labels(rows.reset_index()[["household_id"]], as_of=day, known=known, spec=spec).frame().set_index("household_id")
-    )
+    labels = outcome_labels(rows.index.to_frame(index=False), as_of=day, known=known, spec=spec).frame().set_index("household_id")
     event = labels["y"].astype("float64").reindex(rows.index)
     end = pd.Timestamp(add_months(day, spec.horizon_months))
     soon = ((end - labels["event_on"]).dt.days + 1).reindex(rows.index).fillna(0.0)
