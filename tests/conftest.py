@@ -14,11 +14,22 @@ from returnrisk.demo import PUBLISHED_KEY, START, DemoResult
 from returnrisk.project import Project, init_project, open_project
 from returnrisk.resources import data_folder
 from returnrisk.timeline import add_months, month_end
+from tests.made_once import made_once, open_shared_folder, remove_shared_folder
 
 HOUSEHOLDS, MONTHS = 1800, 66
 """About the smallest county that two calibration days and one test day can be learnt from, with safely 20 events in every part."""
-DAYS = {"n_calibrate": 2, "n_test": 1}
+DAYS = {"step_months": 5, "n_calibrate": 2, "n_test": 1}
 SMALL_KEY = b"key of the small county of the tests"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # the workers inherit the folder
+        open_shared_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        remove_shared_folder()
 
 
 LONGEST = ("test_project", "test_cli")
@@ -68,22 +79,24 @@ def demo_copy(demo: DemoResult, tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def small_inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_inbox() -> Path:
     """Files of a county of 60 households and 15 months, ending on 31 March 2025: too short to train on, enough to ingest and score."""
     from returnrisk.simulate import simulate_county, write_inbox
 
-    folder = tmp_path_factory.mktemp("small") / "inbox"
-    write_inbox(simulate_county(n_households=60, months=15, start=dt.date(2024, 1, 1), seed=3), folder)
-    return folder
+    county = {"n_households": 60, "months": 15, "start": dt.date(2024, 1, 1), "seed": 3}
+    return made_once("small-inbox", lambda folder: write_inbox(simulate_county(**county), folder))
 
 
 @pytest.fixture(scope="session")
-def small(small_inbox: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def small(small_inbox: Path) -> Project:
     """A project on the small county's files, ingested; no model."""
-    project = init_project(tmp_path_factory.mktemp("small-project") / "small", key=SMALL_KEY, county_zh="测试县", synthetic=True)
-    shutil.copytree(small_inbox, project.root / "inbox", dirs_exist_ok=True)
-    project.ingest()
-    return project
+
+    def make(folder: Path) -> None:
+        project = init_project(folder, key=SMALL_KEY, county_zh="测试县", synthetic=True)
+        shutil.copytree(small_inbox, project.root / "inbox", dirs_exist_ok=True)
+        project.ingest()
+
+    return open_project(made_once("small", make))
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,19 @@ CORE = (
 FOLDER = data_folder("data_contracts")
 
 
-def document(name: str) -> dict[str, Any]:
+@functools.cache
+def _document(name: str) -> dict[str, Any]:
     return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
+def document(name: str) -> dict[str, Any]:
+    """One of its own, to be changed."""
+    return copy.deepcopy(_document(name))
+
+
 def text_of(content: dict[str, Any]) -> str:
-    return yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+    fast = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
+    return yaml.dump(content, Dumper=fast, allow_unicode=True, sort_keys=False)
 
 
 def table_of(content: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,10 @@ test run and shared.
 
 from __future__ import annotations
 
-import atexit
 import datetime as dt
 import functools
 import math
+import os
 import shutil
 import tempfile
 from collections import defaultdict
@@ -25,6 +25,7 @@ from returnrisk.store.tables import VERSION_COLUMNS, read_manifest, write_store
 from returnrisk.store.view import Store, open_store
 from returnrisk.timeline import add_months, month_end, month_start
 from tests.hand_county import typed
+from tests.made_once import SHARED, made_once
 from tests.office_rows import add_office_rows
 
 Row = dict[str, Any]
@@ -37,16 +38,9 @@ def day(text: str) -> dt.date:
     return dt.date.fromisoformat(text)
 
 
-@functools.cache
-def _scratch() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="returnrisk-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 def scratch_folder(name: str) -> Path:
-    """A folder of its own under this run's scratch folder, removed when the run ends."""
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=_scratch()))
+    """A folder of its own under this run's shared folder, removed when the run ends."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=os.environ[SHARED]))
     shutil.rmtree(folder)
     return folder
 
@@ -196,10 +190,11 @@ def mini_folder() -> Path:
     from returnrisk.ingest.inbox import ingest_inbox
     from returnrisk.simulate import simulate_county, write_inbox
 
-    folder = scratch_folder("mini")
-    write_inbox(simulate_county(n_households=80, months=MINI_MONTHS, start=MINI_START, seed=5), folder / "inbox")
-    ingest_inbox(folder / "inbox", folder / "store", key=MINI_KEY)
-    return folder / "store"
+    def make(folder: Path) -> None:
+        write_inbox(simulate_county(n_households=80, months=MINI_MONTHS, start=MINI_START, seed=5), folder / "inbox")
+        ingest_inbox(folder / "inbox", folder / "store", key=MINI_KEY)
+
+    return made_once("mini", make) / "store"
 
 
 @functools.cache
@@ -378,7 +373,7 @@ def _move_people(tables: Tables, homes: list[int]) -> None:
 
 @functools.cache
 def rough_folder() -> Path:
-    return write_rows("rough", rough_rows())
+    return made_once("rough", lambda folder: write_store(folder, typed(rough_rows()), contracts=load_contracts()))
 
 
 @functools.cache

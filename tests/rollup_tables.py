@@ -143,10 +143,15 @@ def _random_home(rng: np.random.Generator, rare: Any) -> Row:
 
 def _random_income(rng: np.random.Generator, rare: Any) -> Row:
     verdict = str(rng.choice(["fall", "level", "rise", "unknown"], p=[rare[2], 0.2, 0.77 - rare[2], 0.03]))
+    same = (
+        str(rng.choice(["fall", "level", "unknown"], p=[0.3, 0.5, 0.2]))
+        if verdict == "unknown"
+        else str(rng.choice(["fall", "level"], p=[0.3, 0.7]))
+    )
     money = [Decimal(int(n)).scaleb(-2) for n in rng.integers(1, 10**6, size=5)]
     totals: Row = {
         "verdict": verdict,
-        "same_verdict": str(rng.choice(["fall", "level", "unknown"], p=[0.3, 0.68, 0.02])),
+        "same_verdict": same,  # whose year can be judged, has the same period on file
         **dict(zip(("same_last_cny", "same_this_cny", "last_cny", "projected_cny"), money[:4], strict=True)),
         "projected_head_cny_year": float(rng.uniform(5000, 30000)),
         "gap_target_cny": money[4] if verdict == "fall" or rng.random() < 0.1 else Decimal("0.00"),

@@ -27,13 +27,15 @@ def is_count(column: str) -> bool:
 
 
 def cells(parts: Any) -> dict[Cell, Any]:
-    """Every count of the county and the townships."""
+    """Every count of the county and the townships that is not the office's alone."""
     found = {}
     for table, key in KEYS.items():
         frame = getattr(parts, table)
         for row in frame[frame["level"] != "village"].to_dict("records"):
             code = "" if key is None else row[key]
-            found |= {(table, code, c, row["area_code"]): row[c] for c in frame.columns if is_count(c)}
+            found |= {
+                (table, code, c, row["area_code"]): row[c] for c in frame.columns if is_count(c) and c != "n_monitored_unknown"
+            }
     return found
 
 
@@ -77,6 +79,8 @@ def of_area(a: int, codes: dict[str, set[str]]) -> Iterator[Relation]:
 
     yield equal(of("n_screened"), [of(f"n_{v}") for v in ("fall", "level", "rise", "unknown")])
     yield from (at_most([of(part)], [of(whole)]) for part, whole in INSIDE)
+    # whose year can be judged, has the same period on file
+    yield at_most([of("n_screened")], [of("n_same_judged"), of("n_unknown")])
     for code in codes["categories"]:
         yield equal(of("n_households"), [of(c, "categories", code) for c in ("n_yes", "n_no", "n_cannot_tell")])
     yield equal(of("n_monitored"), [of("n_households", "elimination", code) for code in codes["elimination"]])
@@ -105,7 +109,7 @@ def of_alerts(a: int, codes: list[str]) -> Iterator[Relation]:
         every = of("n_alerts", code)
         yield equal(every, [of(c, code) for c in ("n_open", "n_visited", "n_verified_risk", "n_verified_none", "n_closed")])
         yield from (at_most([of(column, code)], [every]) for column in ("n_households", "n_new"))
-        yield at_most([of("n_overdue", code)], [of("n_open", code)])
+        yield at_most([of("n_overdue", code)], [of("n_open", code), of("n_visited", code)])
     still = {of("n_alerts", code): 1 for code in codes} | {of("n_closed", code): -1 for code in codes}
     yield {**still, ("areas", "", "n_alerts", a): -1}, True
     yield equal(("areas", "", "n_overdue", a), [of("n_overdue", code) for code in codes])
@@ -155,6 +159,7 @@ def unsafe(published: Published, rollup: RollUp) -> list[tuple[Cell, int, float,
     left = [c for c, value in shown.items() if not pd.isna(value)]
     assert all(shown[c] == truth[c] for c in left)
     wrong = [(c, truth[c], truth[c], truth[c]) for c in left if 0 < truth[c] < rollup.smallest_cell]
+    wrong += list(_small_differences(shown, truth, rollup.smallest_cell))
     knows = reader(shown, truth, rollup.county_code)
     assert all(truth[c] > 0 for c in knows.at), "zeros are shown"
     for cell in knows.at:
@@ -163,6 +168,15 @@ def unsafe(published: Published, rollup: RollUp) -> list[tuple[Cell, int, float,
             if low > 1 + 1e-6 or high < rollup.smallest_cell - 1 - 1e-6:
                 wrong.append((cell, truth[cell], low, high))
     return wrong
+
+
+def _small_differences(shown: dict[Cell, Any], truth: dict[Cell, int], smallest: int) -> Iterator[tuple[Cell, int, int, int]]:
+    """Households screened and not judged on the same period: all of them unknown, had by subtraction where both are shown."""
+    for cell in [c for c in truth if c[2] == "n_same_judged"]:
+        whole = (*cell[:2], "n_screened", cell[3])
+        rest = truth[whole] - truth[cell]
+        if not pd.isna(shown[whole]) and not pd.isna(shown[cell]) and 0 < rest < smallest:
+            yield cell, rest, rest, rest
 
 
 def unsafe_yuan(published: Published, rollup: RollUp, households: dict[tuple[str, str], dict[tuple[int, str], int]]) -> list[Any]:

@@ -7,7 +7,7 @@ import datetime as dt
 import pandas as pd
 import pytest
 
-from returnrisk.errors import UsageError
+from returnrisk.errors import DataError, UsageError
 from returnrisk.policy import (
     CategoryFact,
     Condition,
@@ -101,16 +101,22 @@ def state_after(tables: Tables, alerts: pd.DataFrame, on: dt.date) -> str:
 def test_a_finding_verifies_and_only_the_county_s_approval_closes():
     tables = claims(600, 500)
     alerts = raised(tables, rule_of(OVER), on=dt.date(2024, 3, 31)).alerts
-    visited(tables, "2024-02-10", "risk_confirmed")  # before the deciding claim was recorded: answers another question
-    visited(tables, "2024-03-05", "not_at_home")
-    visited(tables, "2024-03-10", "risk_confirmed")
+    visited(tables, "2024-03-10", "no_risk")  # after the deciding claim was recorded, before anybody knew of an alert
+    visited(tables, "2024-04-05", "not_at_home")
+    visited(tables, "2024-04-10", "risk_confirmed")
     visited(tables, "2024-06-10", "no_risk")
     closure = {"alert_id": alerts["alert_id"].iloc[0], "applied_by": "medical_insurance", "applied_on": day("2024-06-20")}
     tables["alert_closure"] = [
         {**closure, "approved_on": None, "recorded_on": day("2024-06-20")},
         {**closure, "approved_on": day("2024-07-01"), "recorded_on": day("2024-07-02")},
     ]
-    states = {"2024-03-04": "open", "2024-03-05": "visited", "2024-03-31": "verified_risk", "2024-06-30": "verified_none"}
+    states = {
+        "2024-03-31": "open",
+        "2024-04-04": "open",
+        "2024-04-05": "visited",
+        "2024-05-31": "verified_risk",
+        "2024-06-30": "verified_none",
+    }
     states |= {"2024-07-01": "verified_none", "2024-07-02": "closed"}
     assert {d: state_after(tables, alerts, day(d)) for d in states} == states
 
@@ -149,6 +155,39 @@ def test_the_ledger_keeps_the_first_and_writes_the_same_bytes(tmp_path):
     assert read_alerts(tmp_path / "none.csv") is None
 
 
+@pytest.mark.parametrize(
+    ("column", "was", "becomes", "lost"),
+    [
+        ("screened_on", "2024-03-31", "2024/3/31", False),
+        ("must_visit", "True", "TRUE", False),
+        ("screened_on", "2024-03-31", "45382", True),
+        ("screened_on", "2024-03-31", "31/03/2024", True),
+        ("due_on", "2024-04-15", "", True),
+        ("household_id", "0000-0000-00035", "101", True),
+        ("household_id", "0000-0000-00035", "4.98E+18", True),
+        ("household_id", "0000-0000-00035", "", True),
+        ("village_code", "999902001001", "9.99902E+11", True),
+        ("records", "medical:claim_id=1;medical:claim_id=2", "", True),
+        ("must_visit", "True", "1", True),
+        ("alert_id", None, "a12345", True),
+    ],
+)
+def test_a_ledger_that_an_office_program_saved_is_read_whole_or_refused(tmp_path, column, was, becomes, lost):
+    ledger = merge_alerts(None, raised(claims(600, 500), rule_of(OVER), on=dt.date(2024, 3, 31)).alerts)
+    path = write_alerts(tmp_path / "ledger.csv", ledger)
+    was = was or str(ledger["alert_id"].iloc[0])
+    text = path.read_text("utf-8-sig")
+    heading, row = text.splitlines()
+    assert f",{row},".count(f",{was},") == 1, column
+    path.write_text(f"{heading}\n" + f",{row},".replace(f",{was},", f",{becomes},")[1:-1] + "\n", "utf-8-sig")
+    if not lost:
+        assert read_alerts(path).equals(ledger.astype(read_alerts(path).dtypes))
+        return
+    with pytest.raises(DataError, match=rf"1 cells of {column} .*lines 2: ") as refused:
+        read_alerts(path)
+    assert len(becomes) < 2 or becomes not in str(refused.value)
+
+
 def test_yield_counts_households_of_the_named_months():
     c = county()
     for h in (FIRED, CALM, 103, 104):
@@ -164,22 +203,30 @@ def test_yield_counts_households_of_the_named_months():
             }
         )
     c.tables["visit"] += [
-        {"household_id": h, "visited_on": day("2024-07-04"), "finding": f, "recorded_on": day("2024-07-04")}
-        for h, f in ((FIRED, "risk_confirmed"), (CALM, "no_risk"), (103, "not_at_home"))
+        {"household_id": h, "visited_on": day(on), "finding": f, "recorded_on": day(on)}
+        for h, on, f in (
+            (FIRED, "2024-07-08", "risk_confirmed"),
+            (CALM, "2024-07-09", "no_risk"),
+            (103, "2024-07-05", "risk_confirmed"),  # between the record and the screening
+            (103, "2024-07-09", "not_at_home"),
+        )
     ]
     c.monitoring(FIRED, "2024-07-10", "disaster")
+    c.monitoring(CALM, "2024-07-06", "disaster")  # on the day of the screening
     c.monitoring(104, "2023-01-10", "illness")
     view = store_for(c.tables).as_of(DAY)
-    alerts = raised(c.tables, shipped()["emergency"]).alerts
+    alerts = raised(c.tables, shipped()["emergency"], on=dt.date(2024, 7, 6)).alerts
     found = alert_yield(view, alerts, months=[DAY])
     assert (found.unit, found.months) == ("households", ("2024-07",))
     assert "2024-07" in found.label_zh
     row = found.frame.set_index("rule").loc["*"]
     names = ["n_alerts", "n_households", "n_visited", "n_verified", "n_verified_risk", "n_unregistered", "n_registered"]
-    assert [int(row[n]) for n in names] == [4, 4, 3, 2, 1, 3, 1]
-    assert row["share_registered"] == pytest.approx(1 / 3)
-    assert row["low_registered"] < 1 / 3 < row["high_registered"]
+    assert [int(row[n]) for n in names] == [4, 4, 3, 2, 1, 2, 1]
+    assert row["share_registered"] == pytest.approx(1 / 2)
+    assert row["low_registered"] < 1 / 2 < row["high_registered"]
     assert alert_yield(view, alerts, months=[dt.date(2024, 6, 1)]).frame["n_alerts"].tolist() == [0]
+    today = raised(c.tables, shipped()["emergency"]).alerts
+    assert alert_yield(view, today, months=[DAY]).frame["n_alerts"].tolist() == [0]
 
 
 # -- against plain pandas ----------------------------------------------------------------------------------------------------------

@@ -359,20 +359,20 @@ EXCLUDED = ("pension", "disability_subsidy", "dibao", "survivor_allowance", "pre
 ROW = ENTRY | st.tuples(ENTRY, st.sampled_from(EXCLUDED)).map(lambda pair: {**pair[0], "kind": ("transfer", pair[1])})
 
 
-def both_accounts(view: View, name: str = "hand-county") -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
-    """Items and nets of each account, in ENDS."""
-    result = {}
-    for account in ACCOUNTS:
-        asked = {"account": account, "ends": ENDS, "window": YEAR, "policy": pack(name)}
-        result[account] = table_of(account_items(view, **asked)), table_of(account_net(view, min_months=9, **asked))
-    return result
+def items_of(view: View, account: str) -> pd.DataFrame:
+    return table_of(account_items(view, account=account, ends=ENDS, window=YEAR, policy=pack("hand-county")))
+
+
+def nets_of(view: View, account: str, *, pack_name: str = "hand-county") -> pd.DataFrame:
+    return table_of(account_net(view, account=account, ends=ENDS, window=YEAR, policy=pack(pack_name), min_months=9))
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(st.lists(ROW, min_size=1, max_size=60))
 def test_items_of_both_accounts_add_up_to_the_net(entries: list[dict[str, Any]]):
     view, _ = ledger_view(entries)
-    for account, (items, nets) in both_accounts(view).items():
+    for account in ACCOUNTS:
+        items, nets = items_of(view, account), nets_of(view, account)
         by_household: dict[Any, Decimal] = defaultdict(Decimal)
         for row in items.itertuples():
             by_household[row.household_id, row.ending_on] += row.amount_cny
@@ -394,7 +394,7 @@ def test_an_excluded_item_never_changes_the_net(entries: list[dict[str, Any]]):
     nothing = {**entries[0], "kind": ("property", "rent"), "gross_cny": Decimal(0), "cost_cny": Decimal(0)}
     without, _ = ledger_view([e for e in entries if e["kind"][1] not in EXCLUDED] or [nothing])
     keys = ["household_id", "ending_on"]
-    nets = [both_accounts(view)["assistance_countable"][1].sort_values(keys, ignore_index=True) for view in (with_all, without)]
+    nets = [nets_of(view, "assistance_countable").sort_values(keys, ignore_index=True) for view in (with_all, without)]
     pd.testing.assert_frame_equal(*nets)
 
 
@@ -403,7 +403,7 @@ def test_an_excluded_item_never_changes_the_net(entries: list[dict[str, Any]]):
 def test_without_exclusions_and_deductions_the_two_accounts_are_one(entries: list[dict[str, Any]]):
     view, _ = ledger_view(entries)
     keys = ["household_id", "ending_on"]
-    (_, register), (_, assistance) = (both_accounts(view, "plain-county")[account] for account in ACCOUNTS)
+    register, assistance = (nets_of(view, account, pack_name="plain-county") for account in ACCOUNTS)
     shared = [c for c in assistance.columns if c not in ("net_head_cny_year", "computable")]  # no line is needed
     assert set(register.columns) - set(assistance.columns) == {"line_cny_year", "below"}
     pd.testing.assert_frame_equal(*(t[shared].sort_values(keys, ignore_index=True) for t in (register, assistance)))

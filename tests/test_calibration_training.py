@@ -20,6 +20,7 @@ def trained(calibration, **split):
     return days, train(store(), spec, split=days, known_on=KNOWN_ON, snapshots=snapshots())
 
 
+@pytest.mark.slow
 def test_the_curve_comes_from_the_days_it_says():
     _, later = trained(CalibrationSpec())
     days, crossed = trained(CalibrationSpec(curve_from="cross_fitted"))
@@ -32,6 +33,7 @@ def test_the_curve_comes_from_the_days_it_says():
         np.testing.assert_array_equal(score.learner.decision_function(X), later.scores[name].learner.decision_function(X))
 
 
+@pytest.mark.slow
 def test_auto_takes_what_the_days_choose_and_says_so_in_its_state():
     _, found = trained(CalibrationSpec(method="auto", curve_from="cross_fitted"))
     for score in found.scores.values():

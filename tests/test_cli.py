@@ -36,6 +36,10 @@ COMMANDS = {
     ("demo",): cli.demo,
     ("policy", "show"): cli.show_policy,
     ("policy", "check"): cli.check_policy,
+    ("policy", "account"): cli.show_account,
+    ("screen",): cli.screen,
+    ("export", "check"): cli.check_export,
+    ("export", "fields"): cli.fields,
 }
 SCRIPT = Path(sys.executable).with_name("returnrisk")
 SMALL_DAY = "2025-03-31"
@@ -117,11 +121,14 @@ def test_every_promised_command_is_there():
         "benchmark",
         "demo",
         "policy",
+        "screen",
+        "export",
     ]
     assert {name for name in cli.app if not name.startswith("-")} == set(promised)
     assert {name[0] for name in COMMANDS} == set(promised)
     assert {name for name in cli.models_app if not name.startswith("-")} == {"list", "promote"}
-    assert {name for name in cli.policy_app if not name.startswith("-")} == {"show", "check"}
+    assert {name for name in cli.policy_app if not name.startswith("-")} == {"show", "check", "account"}
+    assert {name for name in cli.export_app if not name.startswith("-")} == {"check", "fields"}
 
 
 @pytest.mark.parametrize("name", COMMANDS, ids=" ".join)
@@ -177,10 +184,15 @@ def test_wrong_usage_ends_with_2_and_a_reason(returnrisk, arguments, tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", [n for n in COMMANDS if n[0] not in {"init", "simulate", "benchmark", "demo"}], ids=" ".join)
+WITHOUT_PROJECT = {("init",), ("simulate",), ("benchmark", "eph"), ("demo",), ("export", "check")}
+"""They make one, or need none: shipped layouts may be checked anywhere."""
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n not in WITHOUT_PROJECT], ids=" ".join)
 def test_where_there_is_no_project_every_command_ends_with_2_and_advice(returnrisk, name, tmp_path):
-    day = ("--as-of", "2025-09-30") if name[-1] in {"score", "visits", "report", "run", "show"} else ()
-    ended = returnrisk(*name, *day, "--project", tmp_path / "nowhere")
+    dated = {"score", "visits", "report", "run", "show", "screen", "fields", "account"}
+    asked = [*(["H-0001"] if name[-1] == "account" else []), *(["--as-of", "2025-09-30"] if name[-1] in dated else [])]
+    ended = returnrisk(*name, *asked, "--project", tmp_path / "nowhere")
     assert ended.code == 2
     assert "returnrisk init" in ended.err
     assert "--project" in ended.err
@@ -283,6 +295,7 @@ def test_demo_refuses_a_folder_that_is_not_its_own(returnrisk, tmp_path):
 # ---- the whole round with a model ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_round_gives_json_and_nothing_but_json(returnrisk, demo, project):
     at = ("--project", project, "--as-of", demo.as_of)
     trained = returnrisk("train", *at, "--json")

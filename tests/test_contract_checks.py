@@ -14,13 +14,13 @@ import pytest
 from returnrisk.contracts import Contract, check_table, load_contracts, parse_contract, row_checks
 from returnrisk.errors import ContractViolation
 from returnrisk.ingest.headers import map_file
-from returnrisk.ingest.inbox import ingest_inbox
 from returnrisk.ingest.readers import read_file
 from returnrisk.ingest.sheets import expected_of
 from returnrisk.ingest.table import ingest_table
-from returnrisk.simulate import simulate_county, write_inbox
+from returnrisk.store.tables import read_manifest
 from returnrisk.store.view import connect
 from tests.contract_documents import CORE, column, custom, document, table_of, text_of
+from tests.feature_households import mini_folder
 
 ARROW = {
     "int64": pa.int64(),
@@ -231,16 +231,8 @@ def test_a_row_of_another_form_waits_for_its_office(tmp_path, table, text):
     assert result.accepted_rows == [0]
 
 
-@pytest.fixture(scope="module")
-def county_store(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("contracts")
-    write_inbox(simulate_county(n_households=60, months=14), folder / "inbox")
-    result = ingest_inbox(folder / "inbox", folder / "store", key=b"a key for the contract tests")
-    return folder / "store", result.manifest
-
-
-def test_the_store_of_a_simulated_county_keeps_its_contracts(county_store):
-    folder, manifest = county_store
+def test_the_store_of_a_simulated_county_keeps_its_contracts():
+    folder, manifest = mini_folder(), read_manifest(mini_folder())
     contracts = load_contracts()
     assert set(CORE) <= set(manifest.tables) <= set(contracts)
     tables = {
@@ -252,8 +244,8 @@ def test_the_store_of_a_simulated_county_keeps_its_contracts(county_store):
         check_table(table, contracts[name], referenced=tables)
 
 
-def test_a_store_s_table_with_one_planted_error_is_refused(county_store):
-    folder, manifest = county_store
+def test_a_store_s_table_with_one_planted_error_is_refused():
+    folder, manifest = mini_folder(), read_manifest(mini_folder())
     contract = load_contracts()["income"]
     rows = pq.read_table(folder / manifest.tables["income"].file).drop_columns(["recorded_declared", "superseded_on"]).to_pylist()
     rows[5]["cost_cny"] = Decimal("-0.01")

@@ -31,10 +31,10 @@ from tests.feature_households import (
     copy_rows,
     day,
     month_starts,
-    rough_folder,
     rough_rows,
     rough_store,
     store_of,
+    write_rows,
 )
 from tests.office_households import AREA_COUNTED, OFFICE_TABLES, UNKNOWN_WITHOUT_A_ROW, add_offices
 from tests.office_households import COUNTED as OFFICES_COUNTED
@@ -458,20 +458,27 @@ def test_quarterly_ledgers_of_a_steady_income_do_not_vary():
 # -- one person, one count ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_person_with_two_open_spells_is_counted_once():
+@functools.cache
+def with_three_oddities() -> pd.DataFrame:
+    """A person of SICK with two open spells, one of POOR without particulars, and a case of WATCHED that the office has recorded to
+    end in December."""
     tables = rows()
     spell = next(r for r in tables["household_roster"] if r["person_id"] == SICK * 10 + 1)
     tables["household_roster"].append({**spell, "joined_on": day("2011-01-01"), "recorded_on": day("2022-05-01")})
-    families = ("illness", "disability", "household")
-    found = features_of("two-spells", tables, *families)
-    names = [f.name for f in catalogue(families)]
-    pd.testing.assert_series_equal(found.loc[SICK, names], by_household().loc[SICK, names])
+    tables["member"] = [r for r in tables["member"] if r["person_id"] != POOR * 10 + 2]
+    for case in tables["monitoring"]:
+        if case["identified_on"] == day("2023-02-01"):
+            case["eliminated_on"] = day("2024-12-31")
+    return features_of("oddities", tables, "illness", "disability", "household", "income", "monitoring")
+
+
+def test_a_person_with_two_open_spells_is_counted_once():
+    names = [f.name for f in catalogue(("illness", "disability", "household"))]
+    pd.testing.assert_series_equal(with_three_oddities().loc[SICK, names], by_household().loc[SICK, names])
 
 
 def test_a_member_without_particulars_is_still_a_member():
-    tables = rows()
-    tables["member"] = [r for r in tables["member"] if r["person_id"] != POOR * 10 + 2]
-    found = features_of("no-particulars", tables, "income", "household")
+    found = with_three_oddities()
     assert found.loc[POOR, "income_line_ratio"] == pytest.approx(0.8)
     assert found.loc[POOR, "n_members"] == 3
 
@@ -493,12 +500,8 @@ def test_what_the_household_paid_for_a_member_who_died_is_still_paid():
 
 
 def test_a_case_that_will_be_closed_later_has_not_been_closed_for_some_months():
-    """The office has recorded that the case ends in December: months since elimination cannot be negative."""
-    tables = rows()
-    for case in tables["monitoring"]:
-        if case["identified_on"] == day("2023-02-01"):
-            case["eliminated_on"] = day("2024-12-31")
-    found = features_of("to-be-closed", tables, "monitoring")
+    """Months since elimination cannot be negative."""
+    found = with_three_oddities()
     assert found.loc[WATCHED, "stratum"] == "monitored"
     assert found.loc[WATCHED, "months_since_elimination"] == 21  # the first case, in December 2022
 
@@ -539,8 +542,9 @@ def test_the_fingerprint_follows_every_entry():
     assert fingerprint(entries[::-1]) != fingerprint(entries)
 
 
-def test_protected_columns_are_not_used():
-    """Another sex, ethnicity and minority flag for everybody: not one feature moves."""
+def test_protected_columns_and_the_channel_of_a_signal_are_not_used():
+    """Another sex, ethnicity and minority flag for everybody, another channel for every signal (the person complained about may be
+    the one who visits): neither a feature nor a date moves."""
     protected = {(name, f.name) for name, c in load_contracts().items() for f in c.fields if f.protected}
     assert protected == {("member", "sex"), ("member", "ethnicity_group"), ("village", "minority_area")}
     tables = copy_rows(rough_rows())
@@ -551,16 +555,9 @@ def test_protected_columns_are_not_used():
         }
     for row in tables["village"]:
         row["minority_area"] = not row["minority_area"]
-    other = build_snapshot(store_of("protected", tables).as_of(day("2022-03-31")), spec=SPEC).frame()
-    pd.testing.assert_frame_equal(other, rough_snapshot().frame(), check_exact=True)
-
-
-def test_the_channel_of_a_signal_is_not_used():
-    """The person complained about may be the one who visits: other channels for all, and neither a feature nor a date moves."""
-    tables = copy_rows(rough_rows())
     for row in tables["signal"]:
         row["channel"] = "media" if row["channel"] == "complaint" else "complaint"
-    other = build_snapshot(store_of("channels", tables).as_of(day("2022-03-31")), spec=SPEC).frame()
+    other = build_snapshot(store_of("protected", tables).as_of(day("2022-03-31")), spec=SPEC).frame()
     pd.testing.assert_frame_equal(other, rough_snapshot().frame(), check_exact=True)
 
 
@@ -640,21 +637,15 @@ def test_every_stratum_is_in_the_snapshot():
     assert set(rough_snapshot().frame()["stratum"]) == {"at_risk", "below_line", "monitored", "not_computable"}
 
 
-def test_shuffled_rows_give_the_same_bits():
+def test_shuffled_rows_and_another_number_of_threads_give_the_same_bits():
+    """Sums of doubles depend on the order of adding; what enters a snapshot may not."""
     rng = random.Random(1)  # noqa: S311 (an order, not a secret)
     shuffled = {name: rng.sample(table, len(table)) for name, table in rough_rows().items()}
-    store = store_of("shuffled", shuffled)
+    store = open_store(write_rows("shuffled", shuffled), con=connect(threads=1))
     assert store.manifest.fingerprint == rough_store().manifest.fingerprint
     other = build_snapshot(store.as_of(day("2022-03-31")), spec=SPEC)
     assert other.matrix().tobytes() == rough_snapshot().matrix().tobytes()
     pd.testing.assert_frame_equal(other.frame(), rough_snapshot().frame(), check_exact=True)
-
-
-def test_the_number_of_threads_does_not_matter():
-    """Sums of doubles depend on the order of adding; what enters a snapshot may not."""
-    one = open_store(rough_folder(), con=connect(threads=1))
-    other = build_snapshot(one.as_of(day("2022-03-31")), spec=SPEC)
-    assert other.matrix().tobytes() == rough_snapshot().matrix().tobytes()
 
 
 def test_households_under_other_numbers_have_the_same_features():

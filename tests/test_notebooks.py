@@ -43,7 +43,11 @@ def test_a_notebook_is_committed_without_outputs_and_equals_its_text(path):
     assert re.search(r"[a-z]{4}", prose)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+SLOW = "01-first-list"
+"""Trains a model on about the smallest county that one can be learnt from."""
+
+
+@pytest.mark.parametrize("path", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] * (p.stem == SLOW)) for p in NOTEBOOKS])
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
     """In a folder of its own; every code cell finishes, nothing goes to stderr, nothing is left behind, no path is shown."""
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))

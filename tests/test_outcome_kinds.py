@@ -143,9 +143,14 @@ def at_risk_on(spec: OutcomeSpec, *, store: Store, as_of: dt.date) -> pd.DataFra
     return at_risk_rows(status_table(view, spec), view=view, spec=spec)
 
 
+@functools.cache
+def at_risk_by_hand(spec: OutcomeSpec) -> pd.DataFrame:
+    return at_risk_on(spec, store=hand_store(), as_of=AS_OF)
+
+
 def found(spec: OutcomeSpec, known_on: dt.date = ALL_CLOSED) -> dict[str, tuple[str, str]]:
     """Name to status and event day of those at risk."""
-    at_risk = at_risk_on(spec, store=hand_store(), as_of=AS_OF)
+    at_risk = at_risk_by_hand(spec)
     labels = outcome_labels(at_risk, as_of=AS_OF, known=hand_store().as_of(known_on), spec=spec).frame()
     assert list(labels["y"].dropna().astype(int)) == [int(s == "event") for s in labels["status"] if s in ("event", "no_event")]
     days = ["" if pd.isna(d) else f"{d:%Y-%m-%d}" for d in labels["event_on"]]

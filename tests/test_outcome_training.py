@@ -98,7 +98,11 @@ def spec_of(name: str) -> ModelSpec:
     return replace(spec, split=replace(spec.split, n_calibrate=2, n_test=3)) if name == "entry" else spec
 
 
-@pytest.mark.parametrize("name", KINDS)
+IN_EVERY_RUN = ("fall", "relapse", "collapse")
+"""A fall, a part of one, and what is not about the line; the other kinds go the same way and are slow tests."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in IN_EVERY_RUN)) for n in KINDS])
 def test_a_model_of_any_kind_is_trained_measured_and_described(name: str):
     spec = spec_of(name)
     split = plan_split(store(), spec, known_on=KNOWN_ON)

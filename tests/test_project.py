@@ -263,6 +263,7 @@ def test_a_moved_project_run_again_gives_the_same_bytes(demo, demo_copy, tmp_pat
     assert bundle.fingerprint == demo.training.bundle.fingerprint
 
 
+@pytest.mark.slow
 def test_shuffled_files_give_the_same_list_report_and_model(demo, tmp_path):
     """Rows and columns in another order, encodings swapped, one file in a sub-folder: same store, bytes and trained bundle."""
     fresh = init_project(tmp_path / "shuffled", key=PUBLISHED_KEY, county_zh="模拟县", county_en="Simulated County", synthetic=True)

@@ -231,6 +231,7 @@ def told(row: dict[str, Any], *columns: str) -> list[Any]:
 
 def test_shares_are_of_households_that_can_be_judged():
     town, village = area(999901101), area(TWO)
+    assert told(town, "n_monitored_unknown") == [1]
     assert told(town, "n_households", "n_monitored", "n_screened", "n_fall", "n_level", "n_rise", "n_unknown") == [
         4,
         2,
@@ -270,9 +271,9 @@ def test_falls_of_sources_are_counted_whatever_the_total_does():
     assert told(area(999901), "n_fall_operating", "n_fall_wage", "n_fall_property", "n_fall_transfer") == [0, 2, 0, 1]
 
 
-def test_closed_alerts_are_not_counted_and_overdue_is_open_past_its_day():
+def test_closed_alerts_are_not_counted_and_overdue_is_not_verified_past_its_day():
     county = area(999901)
-    assert told(county, "n_alerts", "n_new_alerts", "n_overdue", "n_alerted", "n_must_visit") == [4, 1, 1, 3, 2]
+    assert told(county, "n_alerts", "n_new_alerts", "n_overdue", "n_alerted", "n_must_visit") == [4, 1, 2, 3, 2]
     housing = area(ONE, "alerts", rule="housing")
     assert told(housing, "n_alerts", "n_households", "n_new", "n_open", "n_visited", "n_closed", "n_overdue") == [
         3,
@@ -285,6 +286,7 @@ def test_closed_alerts_are_not_counted_and_overdue_is_open_past_its_day():
     ]
     assert [area(999901, "alerts", rule=r)["n_alerts"] for r in (*RULES, "old_rule")] == [3, 1, 0, 1]
     assert area(999901, "alerts", rule="old_rule")["n_verified_risk"] == 1
+    assert [area(999901, "alerts", rule=r)["n_overdue"] for r in ("water", "old_rule")] == [1, 0]  # visited is not verified
 
 
 def test_causes_are_of_households_with_any():

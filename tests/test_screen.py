@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from returnrisk.errors import NotEnoughDataError, PolicyPackError, UsageError
+from returnrisk.errors import DataError, NotEnoughDataError, PolicyPackError, UsageError
 from returnrisk.policy import load_policy
 from returnrisk.screening import (
     Screening,
@@ -141,3 +141,32 @@ def test_another_provinces_pack_is_refused(pack: str):
 def test_nobody_on_file_is_said():
     with pytest.raises(NotEnoughDataError, match="nobody is on file on 2025-01-31"):
         screen(store_of("nobody", county().tables, delay=20).as_of(DAY), policy=NATIONAL)
+
+
+def saved(folder: Path, change: Any) -> Path:
+    """The ledger of the day, changed as a text."""
+    path = folder / "ledger.csv"
+    write_alerts(path, screened().alerts)
+    path.write_bytes(change(path.read_text(encoding="utf-8-sig")))
+    return path
+
+
+def test_a_ledger_that_an_office_program_saved_is_read(tmp_path: Path):
+    path = saved(tmp_path, lambda text: text.replace("2025-01-31", "2025/1/31").encode())
+    assert set(read_alerts(path)["screened_on"]) == {DAY}
+    assert read_alerts(path)["alert_id"].tolist() == sorted(screened().alerts["alert_id"])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: text.encode("gb18030"), "cannot be read as csv in UTF-8"),
+        (lambda _: b"", "cannot be read as csv in UTF-8"),
+        (lambda text: text.replace("2025-01-31", "soon").encode(), "cells of screened_on are not what was written"),
+        (lambda text: text.replace("evidence_zh", "evidence").encode(), "lacks evidence_zh"),
+        (lambda text: (text + text.splitlines()[-1] + "\n").encode(), "1 alerts are in the ledger twice"),
+    ],
+)
+def test_a_ledger_that_was_damaged_is_refused(tmp_path: Path, change: Any, says: str):
+    with pytest.raises(DataError, match=says):
+        read_alerts(saved(tmp_path, change))

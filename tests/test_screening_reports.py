@@ -171,7 +171,7 @@ def a_rollup(*, anybody_fell: bool = True) -> HandRollUp:
     on = (1, 0, 1) if anybody_fell else (0, 0, 0)
     areas = added(
         {
-            "n_households": (1200, 34, 500), "n_monitored": (0, 1, 0), "n_set_aside": (1, 0, 0), "n_screened": (2, 1, 1), "n_fall": on,
+            "n_households": (1200, 34, 500), "n_monitored": (0, 1, 0), "n_monitored_unknown": (0, 2, 0), "n_set_aside": (1, 0, 0), "n_screened": (2, 1, 1), "n_fall": on,
             "n_level": (0, 0, 0), "n_rise": (1, 0, 0), "n_unknown": (0, 1, 0), "n_same_fall": on, "n_same_judged": (2, 0, 1),
             "same_last_cny": (Decimal("50000.00"), Decimal(0), Decimal("40000.00")),
             "same_this_cny": (Decimal("46000.00"), Decimal(0), Decimal("30000.00")),

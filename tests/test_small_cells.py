@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from returnrisk.policy import load_policy
+from returnrisk.reports.screening_page import render_screening_page
 from returnrisk.screening import Published, RollUp, Screening, publish, roll_up
 from tests.rollup_tables import random_screening, screening_of, villages
 from tests.small_cell_audit import cells, unsafe, unsafe_yuan
@@ -60,7 +61,7 @@ def shown(frame: pd.DataFrame, column: str) -> list[int | None]:
 
 
 def verdict(of: str) -> dict:
-    return {"totals": {"verdict": of}}
+    return {"totals": {"verdict": of, "same_verdict": "unknown" if of == "unknown" else "level"}}
 
 
 def test_a_small_count_hides_a_second_township_so_that_the_county_does_not_give_it_away():
@@ -87,6 +88,7 @@ def test_parts_of_a_row_hide_another_part_in_two_townships():
     assert shown(p.areas, "n_unknown") == [18, None, None, 0]
     assert shown(p.areas, "n_rise") == [100, None, None, 40]
     assert shown(p.areas, "n_screened") == [118, 33, 45, 40]
+    assert shown(p.areas, "n_same_judged") == [100, None, None, 40]  # or the unknown were the rest
     share = p.areas["fall_share"]
     assert share.isna().tolist() == [False, True, True, False]  # the denominator would give the unknown away
 
@@ -114,7 +116,13 @@ def test_nothing_is_hidden_where_nothing_is_small():
 
 def test_yuan_of_few_households_are_hidden_and_cannot_be_had_by_subtraction():
     """Sums of 9, 12 and 40 households: the first is hidden, and the second with it."""
-    groups = ((0, 9, verdict("rise")), (0, 30, verdict("unknown")), (1, 12, verdict("rise")), (2, 40, verdict("rise")))
+    groups = (
+        (0, 9, verdict("rise")),
+        (0, 30, verdict("unknown")),
+        (1, 12, verdict("rise")),
+        (1, 15, verdict("unknown")),
+        (2, 40, verdict("rise")),
+    )
     p = publish(county_of(*groups))
     assert [v is None for v in p.areas["last_cny"]] == [False, True, True, False]
     assert p.areas["change_share"].isna().tolist() == [False, True, True, False]
@@ -137,7 +145,7 @@ def test_published_tables_have_the_columns_of_the_roll_up_and_no_village():
     p = publish(r)
     for name, frame in p.parts().items():
         whole = getattr(r, name)
-        assert list(frame.columns) == list(whole.columns)
+        assert list(frame.columns) == [c for c in whole.columns if c != "n_monitored_unknown"]
         assert set(frame["level"]) == {"county", "township"}
         assert len(frame) == (whole["level"] != "village").sum()
         counts = [c for c in frame.columns if c.startswith(("n_", "arrived_")) and c != "n_sources_mean"]
@@ -190,10 +198,14 @@ def test_the_same_roll_up_hides_the_same():
 @pytest.mark.parametrize(
     ("counts", "kept"), [((40, 20, 20), ["*", "housing", "water"]), ((40, 37, 3), ["housing"]), ((6, 3, 3), [])]
 )
-def test_yields_of_rules_with_small_counts_are_left_out_and_the_line_of_all_with_them(counts, kept):
+def test_yields_of_rules_with_small_counts_are_left_out_and_the_line_of_all_with_them(counts, kept, tmp_path):
     homes = [{"household_id": i, "village_code": TOWNS[i % 2] * 1000 + 201} for i in range(1, 81)]
     alerts = [{"rule": rule, "household_id": i, "is_new": False} for rule in ("housing", "water") for i in range(1, 81)]
     r = rolled(screening_of(homes, alerts=alerts), villages([t * 1000 + 201 for t in TOWNS]))
     frame = pd.DataFrame({"rule": ["*", "housing", "water"], "n_alerts": counts, "n_visited": 0, "share_registered": np.nan})
-    found = publish(dataclasses.replace(r, yields=frame)).yields
+    published = publish(dataclasses.replace(r, yields=frame))
+    found = published.yields
     assert ([] if found is None else found["rule"].tolist()) == kept
+    page = render_screening_page(published, tmp_path / "page.html")
+    assert not (tmp_path / "report_data" / "yields.parquet").exists()
+    assert "n_verified_risk" not in page.read_text(encoding="utf-8")

@@ -222,8 +222,15 @@ def test_income_alone_ranks_by_income_and_nothing_else():
     assert own["p_income"].nunique() > 20
 
 
+@functools.cache
+def training_again() -> tuple[Training, list[tuple[str, int, int]]]:
+    """The same once more, and the progress that was reported."""
+    seen: list[tuple[str, int, int]] = []
+    return trained_on(store(), progress=lambda *step: seen.append(step)), seen
+
+
 def test_training_again_gives_the_same_bits_and_another_seed_another_model():
-    again = trained_on(store())
+    again, _ = training_again()
     pd.testing.assert_frame_equal(again.accuracy.predictions, training().accuracy.predictions, check_exact=True)
     pd.testing.assert_frame_equal(again.frame(), training().frame(), check_exact=True)
     other = trained_on(store(), seed=1)
@@ -232,8 +239,7 @@ def test_training_again_gives_the_same_bits_and_another_seed_another_model():
 
 
 def test_progress_is_reported_stage_by_stage():
-    seen: list[tuple[str, int, int]] = []
-    trained_on(store(), progress=lambda *step: seen.append(step))
+    _, seen = training_again()
     assert [name for name, _, _ in seen] == ["label"] * 4 + ["fit"] * 3 + ["evaluate"]
     assert all(0 <= done < total for _, done, total in seen)
 

@@ -124,6 +124,8 @@ def _overall(content: Content, row: dict[Any, Any], *, county: bool) -> Part:
     if county and content.rollup.n_unplaced:  # households that cannot be put into any village
         n = row["n_set_aside"] + content.rollup.n_unplaced
         lines[2:3] = [("n_set_aside", n, None, plain), ("n_unplaced", content.rollup.n_unplaced, None, plain)]
+    if row["n_monitored_unknown"]:
+        lines.insert(2, ("n_monitored_unknown", row["n_monitored_unknown"], None, plain))
     rows = tuple((text(f"form_row.{key}", target=target).zh, figure, part) for key, figure, part, _ in lines)
     shapes = tuple(("words", *each[3]) for each in lines)
     return Part(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SECTIONS = ("summary", "falls", "causes", "alerts", "categories", "coverage", "limits")
 LIMITS = ("lead", "projected", "unknown", "causes", "rank")
 PUBLISHED = ("areas", "causes", "alerts", "categories", "elimination", "checks", "coverage")
+NOT_ON_THE_PAGE = ("yields",)
+"""What may be published and is not shown: yields by rule would name the rules on what somebody said."""
 SHOWN_CHANNELS = ("department", "emergency")
 """Channels whose rules are named; what somebody said of a household is one line, through whichever channel it came."""
 _ALERT_COUNTS = ("n_new", "n_open", "n_visited", "n_verified_risk", "n_verified_none", "n_closed", "n_overdue")
@@ -71,9 +73,9 @@ def publishable_frames(parts: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFr
     ContractViolation
         A frame holds villages or households, or is none that may be published.
     """
-    if strange := sorted(set(parts) - set(PUBLISHED)):
+    if strange := sorted(set(parts) - {*PUBLISHED, *NOT_ON_THE_PAGE}):
         raise ContractViolation(f"{', '.join(strange)}: not to be published; give small_cells.publish(rollup)")
-    for name, frame in parts.items():
+    for name, frame in ((name, parts[name]) for name in PUBLISHED if name in parts):
         levels = set(frame["level"]) - {"county", "township"}
         personal = [column for column in PERSONAL if column in frame.columns]
         if levels or personal:

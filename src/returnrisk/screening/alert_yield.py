@@ -33,15 +33,15 @@ class AlertYield:
     unit
         "households".
     months
-        Calendar months ("2024-03") in which the alerts' deciding records were recorded.
+        Calendar months ("2024-03") in which the alerts were first raised.
     known_on
         Day up to which visits and registrations were on file: later months can still grow.
     level
         Of the intervals (Wilson's, households taken as independent).
     frame
         One row per rule, and first one for all of them (rule "*"): rule, n_alerts, n_households, n_visited, n_verified (a finding of risk
-        or none), n_verified_risk, n_unregistered (not being monitored when alerted), n_registered (of these, identified on the day of
-        the alert or later), and share_, low_, high_ of verified_risk (of n_households) and of registered (of n_unregistered; missing where that is
+        or none), n_verified_risk, n_unregistered (not being monitored on the day of the screening that raised the alert), n_registered (of
+        these, identified after that day), and share_, low_, high_ of verified_risk (of n_households) and of registered (of n_unregistered; missing where that is
         zero).
     """
 
@@ -55,7 +55,10 @@ class AlertYield:
 
 
 def alert_yield(view: View, alerts: pd.DataFrame, *, months: Sequence[dt.date]) -> AlertYield:
-    """Yield of the alerts whose deciding records were recorded in some months.
+    """Yield of the alerts first raised in some months, each followed from its screening's day (`screened_on`) to the view's.
+
+    What happened between the record and the screening is no fruit of the alert. Alerts raised on the view's day are left out: nothing
+    can have come of them yet.
 
     Parameters
     ----------
@@ -74,7 +77,7 @@ def alert_yield(view: View, alerts: pd.DataFrame, *, months: Sequence[dt.date]) 
     named = sorted({month_start(m) for m in months})
     if not named:
         raise NotEnoughDataError("name the months whose alerts are to be followed up")
-    raised = alerts[[month_start(d) in named for d in alerts["raised_on"]]]
+    raised = alerts[[month_start(d) in named and d < view.day for d in alerts["screened_on"]]]
     t = _followed(view, raised)
     rows = [_row(EVERY_RULE, t), *(_row(str(rule), part) for rule, part in t.groupby("rule"))]
     months_text = tuple(f"{m:%Y-%m}" for m in named)
@@ -90,22 +93,22 @@ def alert_yield(view: View, alerts: pd.DataFrame, *, months: Sequence[dt.date]) 
 
 
 def _followed(view: View, alerts: pd.DataFrame) -> pd.DataFrame:
-    """Each alert with: visited, verified, verified_risk, unregistered (when alerted), registered (then or later)."""
+    """Each alert with: visited, verified, verified_risk, unregistered (when alerted), registered (later)."""
     import pandas as pd
 
     # closing an alert does not undo what was found
     found = alert_states(view, alerts)
-    t = found[["alert_id", "rule", "household_id", "raised_on"]].assign(
+    t = found[["alert_id", "rule", "household_id", "screened_on"]].assign(
         visited=found["visited_on"].notna(), verified=found["verified_on"].notna()
     )
     risk = _risky(view, found)
     rows = view.table("monitoring").select("household_id", "identified_on", "eliminated_on").to_pandas()
     for column in ("identified_on", "eliminated_on"):
         rows[column] = pd.to_datetime(rows[column])
-    spells = t[["alert_id", "household_id", "raised_on"]].merge(rows, on="household_id")
-    day = pd.to_datetime(spells["raised_on"])
-    running = (spells["identified_on"] < day) & (spells["eliminated_on"].isna() | (spells["eliminated_on"] > day))
-    later = (spells["identified_on"] >= day) & (spells["identified_on"] <= pd.Timestamp(view.day))
+    spells = t[["alert_id", "household_id", "screened_on"]].merge(rows, on="household_id")
+    day = pd.to_datetime(spells["screened_on"])
+    running = (spells["identified_on"] <= day) & (spells["eliminated_on"].isna() | (spells["eliminated_on"] > day))
+    later = (spells["identified_on"] > day) & (spells["identified_on"] <= pd.Timestamp(view.day))
     unregistered = ~t["alert_id"].isin(spells.loc[running, "alert_id"])
     registered = unregistered & t["alert_id"].isin(spells.loc[later, "alert_id"])
     return t.assign(verified_risk=t["alert_id"].isin(risk), unregistered=unregistered, registered=registered)

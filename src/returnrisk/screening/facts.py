@@ -123,7 +123,8 @@ def _facts(view: View, *, policy: Policy, without: ir.Table | None, keep: Callab
     people = keep(
         "people", people_facts(view, homes.select("household_id", "arrived_disability", "arrived_employment"), policy=policy)
     )
-    income = keep("income", income_facts(view, homes.select("household_id", "village_code"), policy=policy, windows=windows))
+    living = homes.select("household_id", "village_code")
+    income = keep("income", income_facts(view, living, policy=policy, windows=windows, keep=keep))
     severe = people.select("household_id", "has_severe_disability_for_expenditure")
     severe = homes.select("household_id", "township_code").inner_join(severe, "household_id")
     cost = keep("cost", cost_facts(view, severe, policy=policy, windows=windows))
@@ -146,12 +147,12 @@ def _homes(view: View) -> ir.Table:
     people = population(view, [view.day]).drop("ending_on")
     state = view.table("household").select("household_id", "registered_type", "resettled")
     t = _joined(people, state).mutate(township_code=lambda t: t.village_code // 1000)
-    t = t.left_join(_arrivals(view), "township_code").drop("township_code_right")
+    t = t.left_join(arrivals(view), "township_code").drop("township_code_right")
     return t.mutate(**{f"arrived_{name}": t[f"arrived_{name}"].fill_null(False) for name in ARRIVING})
 
 
-def _arrivals(view: View) -> ir.Table:
-    """Townships, and whether a file of each table came that speaks of the twelve months up to the day."""
+def arrivals(view: View) -> ir.Table:
+    """Townships, and whether a file of each table came that speaks of the twelve months up to the day: township_code, arrived_<table>."""
     import ibis
 
     start = Window("trailing", 12).bounds(month_end(view.day))[0]

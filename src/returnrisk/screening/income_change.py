@@ -18,6 +18,7 @@ from returnrisk.screening.comparison_months import (
     month_counts,
     period_states,
 )
+from returnrisk.screening.facts import arrivals
 from returnrisk.screening.projection import Projection, seasonal_projection
 from returnrisk.store.view import View
 
@@ -51,7 +52,8 @@ def screened_households(view: View, *, policy: Policy) -> ir.Table:
 
     Returns
     -------
-    Ibis table, one row per household: household_id, village_code, township_code, n_members, registered_type, monitored (on the day).
+    Ibis table, one row per household: household_id, village_code, township_code, n_members, registered_type, monitored (on the day; NULL:
+    no case is known, and the register of cases did not come).
     """
     import ibis
 
@@ -62,9 +64,13 @@ def screened_households(view: View, *, policy: Policy) -> ir.Table:
     kinds = view.table("household").select("household_id", "registered_type")
     t = population(view, [view.day]).drop("ending_on").inner_join(kinds, "household_id")
     t = t.left_join(watched, "household_id").drop("household_id_right")
-    t = t.mutate(monitored=t.monitored.fill_null(False), township_code=t.village_code // 1000)
+    t = t.mutate(township_code=t.village_code // 1000)
+    came = arrivals(view).select("township_code", "arrived_monitoring")
+    t = t.left_join(came, "township_code").drop("township_code_right")
+    t = t.mutate(monitored=t.monitored.fill_null(ibis.cases((t.arrived_monitoring, False)))).drop("arrived_monitoring")
     groups = policy.listed("income_change_groups", view.day)
-    return t.filter(t.registered_type.isin(groups) | (t.monitored & ibis.literal("monitored" in groups)))
+    # who may be monitored and is in no other group is not screened: the roll-up counts who that cannot be told of
+    return t.filter(t.registered_type.isin(groups) | (t.monitored.fill_null(False) & ibis.literal("monitored" in groups)))
 
 
 def compared_items(view: View, households: ir.Table, states: ir.Table, comparison: Comparison) -> ir.Table:

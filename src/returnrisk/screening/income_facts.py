@@ -6,6 +6,7 @@ A household without one row in its ledger has no computable income, in either ac
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.accounts import account_net, head_year, lines_in_force
@@ -18,25 +19,28 @@ from returnrisk.timeline import Window, add_months
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+Keep = Callable[[str, "ir.Table"], "ir.Table"]
 
-def income_facts(view: View, homes: ir.Table, *, policy: Policy, windows: ScreeningWindows) -> ir.Table:
-    """One row per household of `homes` (household_id, village_code); columns in `facts.household_facts`."""
+
+def income_facts(view: View, homes: ir.Table, *, policy: Policy, windows: ScreeningWindows, keep: Keep) -> ir.Table:
+    """One row per household of `homes` (household_id, village_code); columns in `facts.household_facts`; `keep` holds each account."""
     import ibis
 
     w, day = windows, windows.day
-    register = _account(view, "register_net", [w.income_end, w.last_year_end], windows=w)
+    register = keep("register", _account(view, "register_net", [w.income_end, w.last_year_end], windows=w))
     t = homes.select("household_id", "village_code")
     t = _joined(t, _of(register, w.income_end, "register"))
     t = _joined(t, _of(register, w.last_year_end, "last_year"))
     before = add_months(w.income_end, -int(policy.number("gradual_exit_months", day)))
     if w.income == YEAR:
-        assistance = earlier = _account(view, "assistance_countable", [w.income_end, before], windows=w, policy=policy)
+        both = _account(view, "assistance_countable", [w.income_end, before], windows=w, policy=policy)
+        assistance = earlier = keep("assistance", both)
     else:
-        assistance = _account(view, "assistance_countable", [w.income_end], windows=w, policy=policy)
-        earlier = _account(view, "assistance_countable", [before], windows=w, policy=policy, window=YEAR)
+        assistance = keep("assistance", _account(view, "assistance_countable", [w.income_end], windows=w, policy=policy))
+        earlier = keep("earlier", _account(view, "assistance_countable", [before], windows=w, policy=policy, window=YEAR))
     t = _joined(t, _of(assistance, w.income_end, "assistance"))
     t = _joined(t, _was_below_dibao(earlier, before, policy=policy))
-    t = _joined(t, _stability(view, policy=policy, windows=w))
+    t = _joined(t, keep("stability", _stability(view, policy=policy, windows=w)))
     at = homes.select("household_id", "village_code", ending_on=ibis.literal(day))
     lines = lines_in_force(view, at).select("household_id", "line_cny_year")
     t = _joined(t, lines)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.policy import Policy
+from returnrisk.screening.alert_ledger import UNVERIFIED
 from returnrisk.screening.area_sums import areas_of, change, on_areas, share, summed
 from returnrisk.screening.facts import ARRIVING
 from returnrisk.screening.rollup_codes import (
@@ -44,11 +45,12 @@ class RollUp:
     n_unplaced
         Households set aside whose village is not on file.
     areas
-        One row per area. n_households (screened by the rules), n_monitored, n_set_aside; 减收排查: n_screened = n_fall + n_level + n_rise +
+        One row per area. n_households (screened by the rules), n_monitored, n_monitored_unknown (the register of cases did
+        not come), n_set_aside; 减收排查: n_screened = n_fall + n_level + n_rise +
         n_unknown (verdict of the projected year), fall_share (of those judged); n_same_fall, n_same_judged, same_fall_share (same
         period); same_last_cny, same_this_cny, same_change_share (households judged on the same period), fall_same_... (of these, those
         projected to fall); last_cny, projected_cny, change_share (households judged); n_below_target, gap_target_cny; n_below_line;
-        n_fall_<source>; n_alerts (not closed), n_new_alerts, n_overdue (open past their day), n_alerted and n_must_visit (households).
+        n_fall_<source>; n_alerts (not closed), n_new_alerts, n_overdue (not verified and past their day), n_alerted and n_must_visit (households).
     causes, alerts, categories, elimination, checks
         One row per area and code of the catalogue, with their names (`rollup_codes`).
     coverage
@@ -131,10 +133,12 @@ def _seen(screening: Screening, homes: pd.DataFrame) -> list[int]:
 def _areas(areas: pd.DataFrame, screening: Screening, homes: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     import pandas as pd
 
-    people = homes[["village_code", "monitored"]].rename(columns={"monitored": "n_monitored"}).assign(n_households=1)
+    people = homes[["village_code"]].assign(
+        n_households=1, n_monitored=homes["monitored"].fillna(value=False), n_monitored_unknown=homes["monitored"].isna()
+    )
     aside, unplaced = _set_aside(screening)
     sums = [
-        summed(people[["village_code", "n_households", "n_monitored"]]),
+        summed(people),
         summed(aside),
         summed(_totals(screening)),
         summed(_sources(screening)),
@@ -198,9 +202,9 @@ def _alerts(screening: Screening) -> tuple[pd.DataFrame, ...]:
     """Alerts that are not closed; households that have one; households that must be visited."""
     t = screening.alerts
     t = t.loc[t["state"] != "closed"]
-    overdue = (t["state"] == "open") & (t["due_on"] < screening.day)
+    overdue = t["state"].isin(UNVERIFIED) & (t["due_on"] < screening.day)
     alerts = t[["village_code"]].assign(n_alerts=1, n_new_alerts=t["is_new"], n_overdue=overdue)
-    must = t.loc[t["must_visit"].astype(bool) & t["state"].isin(["open", "visited"])]
+    must = t.loc[t["must_visit"].astype(bool) & t["state"].isin(UNVERIFIED)]
     alerted = latest_alerts(t, by=["household_id"])[["household_id", "village_code"]]
     visited = alerted[alerted["household_id"].isin(must["household_id"])]
     return alerts, alerted[["village_code"]].assign(n_alerted=1), visited[["village_code"]].assign(n_must_visit=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from returnrisk.screening.alert_ledger import UNVERIFIED
 from returnrisk.screening.area_sums import AREA, on_areas_and_codes, share, summed
 from returnrisk.screening.categories import CATEGORIES
 from returnrisk.screening.cause_catalogue import CAUSES
@@ -48,13 +49,13 @@ def alerts_by_area(areas: pd.DataFrame, screening: Screening) -> pd.DataFrame:
     -------
     DataFrame
         rule, title_zh, title_en, office, channel; n_alerts and n_households (ever), n_new, n_open, n_visited, n_verified_risk,
-        n_verified_none, n_closed, n_overdue (open past their day).
+        n_verified_none, n_closed, n_overdue (not verified and past their day).
     """
     t = screening.alerts
     rules = _rules(screening)
     states = {f"n_{state}": t["state"] == state for state in ("open", "visited", "verified_risk", "verified_none", "closed")}
     rows = t[["village_code", "rule"]].assign(
-        n_alerts=1, n_new=t["is_new"], **states, n_overdue=(t["state"] == "open") & (t["due_on"] < screening.day)
+        n_alerts=1, n_new=t["is_new"], **states, n_overdue=t["state"].isin(UNVERIFIED) & (t["due_on"] < screening.day)
     )
     homes = latest_alerts(t, by=["household_id", "rule"])[["village_code", "rule"]].assign(n_households=1)
     sums = summed(rows, by=["rule"]).join(summed(homes, by=["rule"]))

@@ -235,7 +235,7 @@ def _until(known: pd.DataFrame | None, day: dt.date) -> pd.DataFrame | None:
 def _yield(view: View, policy: Policy, ledger: pd.DataFrame) -> AlertYield | None:
     n = int(policy.number("alert_yield_months", view.day))
     months = [add_months(month_start(view.day), -k) for k in range(1, n + 1)]
-    return alert_yield(view, ledger, months=months) if any(month_start(d) in months for d in ledger["raised_on"]) else None
+    return alert_yield(view, ledger, months=months) if any(month_start(d) in months for d in ledger["screened_on"]) else None
 
 
 def _placed(view: View, found: ir.Table) -> pa.Table:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 LEVELS = ("county", "township")
+OFFICE_ONLY = ["n_monitored_unknown"]
+"""What a reader has no use for, and would take small counts from."""
 SHARES: dict[str, dict[str, tuple[str, ...]]] = {
     "areas": {
         "fall_share": ("n_fall", "n_screened", "n_unknown"),
@@ -112,7 +114,7 @@ def publish(rollup: RollUp) -> Published:
 
 
 def _upper(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["level"].isin(LEVELS)].reset_index(drop=True)
+    return frame[frame["level"].isin(LEVELS)].drop(columns=OFFICE_ONLY, errors="ignore").reset_index(drop=True)
 
 
 def _without(table: str, frame: pd.DataFrame, hidden: dict[Any, Flags], smallest: int) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.screening.small_cells_relations import CODES, HOMES, Count, Counts, relations
+from returnrisk.screening.small_cells_relations import CODES, HOMES, NOT_SAME_JUDGED, Count, Counts, relations
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,6 +78,7 @@ def _search(counts: Counts, smallest: int) -> _Search:
     loss = np.repeat([TOTAL_LOSS if name[2] in TOTALS else 1.0 for name in counts.names], areas)
     loss = loss * np.tile([COUNTY_LOSS, *[1.0] * (areas - 1)], n) * (1 + TIE * np.arange(n * areas) / (n * areas))
     groups = sorted({_group(name) for name in counts.names})
+    printed = np.repeat([name != NOT_SAME_JUDGED for name in counts.names], areas)
     return _Search(
         truth=truth,
         same=same,
@@ -87,7 +88,7 @@ def _search(counts: Counts, smallest: int) -> _Search:
         table=np.repeat([list(CODES).index(name[0]) for name in counts.names], areas),
         of_areas=np.repeat([name[0] == "areas" for name in counts.names], areas),
         group=np.repeat([groups.index(_group(name)) for name in counts.names], areas),
-        hidden=(truth > 0) & (truth < smallest),
+        hidden=((truth > 0) & (truth < smallest)) | ~printed,
         proven={True: np.zeros(len(truth), dtype=bool), False: truth <= 1},
     )
 

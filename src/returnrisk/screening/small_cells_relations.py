@@ -21,6 +21,7 @@ CODES = {"areas": "", "causes": "cause", "alerts": "rule", "categories": "catego
 """Published tables, and the column that with the area makes their rows."""
 ALERT_STATES = ("n_open", "n_visited", "n_verified_risk", "n_verified_none", "n_closed")
 HOMES: Count = ("areas", "", "n_households")
+NOT_SAME_JUDGED: Count = ("areas", "", "n_not_same_judged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,13 @@ class Relation:
 
 
 def counts_of(tables: dict[str, pd.DataFrame]) -> Counts:
-    """Every count of the tables (county and townships only, sorted)."""
+    """Every count of the tables (county and townships only, sorted), and `NOT_SAME_JUDGED`."""
     import numpy as np
 
     names: list[Count] = []
     values = []
     for table, key in CODES.items():
-        frame = tables[table]
+        frame = _with_rest(tables[table])
         parts = [("", frame)] if not key else [(str(code), part) for code, part in frame.groupby(key, sort=True)]
         for code, part in parts:
             for column in count_columns(part):
@@ -63,6 +64,13 @@ def counts_of(tables: dict[str, pd.DataFrame]) -> Counts:
                     names.append(name)
                     values.append(part[column].to_numpy(dtype="int64"))
     return Counts(tuple(names), np.array(values, dtype="int64"))
+
+
+def _with_rest(frame: pd.DataFrame) -> pd.DataFrame:
+    """Households screened whose same period cannot be judged: nowhere printed, but the difference of two figures that are."""
+    if not {"n_screened", "n_same_judged"} <= set(frame.columns):
+        return frame
+    return frame.assign(**{NOT_SAME_JUDGED[2]: frame["n_screened"] - frame["n_same_judged"]})
 
 
 def count_columns(frame: pd.DataFrame) -> list[str]:
@@ -93,10 +101,11 @@ def relations(names: tuple[Count, ...]) -> list[Relation]:
 
 def _of_areas() -> Iterator[Relation]:
     yield _sums(_area("n_screened"), [_area(f"n_{verdict}") for verdict in VERDICTS])
+    yield _sums(_area("n_screened"), [_area("n_same_judged"), NOT_SAME_JUDGED])
     inside = [
+        (NOT_SAME_JUDGED[2], "n_unknown"),  # whose year can be judged, has the same period on file
         ("n_monitored", "n_households"),
         ("n_screened", "n_households"),
-        ("n_same_judged", "n_screened"),
         ("n_same_fall", "n_same_judged"),
         ("n_below_line", "n_screened"),
         ("n_fall", "n_below_target"),
@@ -128,7 +137,7 @@ def _of_alerts(codes: list[str]) -> Iterator[Relation]:
     for code in codes:
         every = ("alerts", code, "n_alerts")
         yield _sums(every, [("alerts", code, state) for state in ALERT_STATES])
-        yield _within(("alerts", code, "n_overdue"), ("alerts", code, "n_open"))
+        yield _at_most([("alerts", code, "n_overdue")], [("alerts", code, "n_open"), ("alerts", code, "n_visited")])
         yield _within(("alerts", code, "n_new"), every)
         yield _within(("alerts", code, "n_households"), every)
         yield _within(("alerts", code, "n_households"), HOMES)

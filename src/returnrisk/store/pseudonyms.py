@@ -108,8 +108,9 @@ def read_pseudonym_text(text: str) -> int:
     1234567890123456789
     """
     number = 0
-    digits = text.strip().upper().replace("-", "").translate(str.maketrans("OIL", "011"))
-    if len(digits) != 13 or set(digits) - set(_ALPHABET):
+    groups = text.strip().upper().translate(str.maketrans("OIL", "011")).split("-")
+    digits = "".join(groups)
+    if [len(group) for group in groups] != [4, 4, 5] or set(digits) - set(_ALPHABET):
         raise ValueError("not a household code of a list: expected 13 letters and digits, as XXXX-XXXX-XXXXX")
     for digit in digits:
         number = number * 32 + _ALPHABET.index(digit)
