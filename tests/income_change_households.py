@@ -15,7 +15,7 @@ DAY = day("2025-07-28")
 LAST, THIS = month_starts("2023-10", "2024-09"), month_starts("2024-10", "2025-06")
 SAME = LAST[:9]
 CODE = 999902
-(PLAIN, GAP_THIS, GAP_LAST, FEW_LAST, FEW_THIS, QUARTERS, ALSO) = (CODE * 1000 + k for k in range(1, 8))
+(PLAIN, GAP_THIS, GAP_LAST, FEW_LAST, FEW_THIS, QUARTERS, ALSO, NO_CASES) = (CODE * 1000 + k for k in range(1, 9))
 
 
 def village(township: int) -> int:
@@ -24,7 +24,7 @@ def village(township: int) -> int:
 
 def make_county() -> County:
     """Townships with their files, no households: GAP_THIS lacks this February, GAP_LAST last February, FEW_LAST five months of last
-    year, FEW_THIS all but two of this; QUARTERS files this year by the quarter and lacks last February."""
+    year, NO_CASES the register of cases, FEW_THIS all but two of this; QUARTERS files this year by the quarter and lacks last February."""
     county = County(months=[*LAST, *THIS], line=8000, county=CODE)
     lacking: dict[int, list[Any]] = {
         PLAIN: [], GAP_THIS: [day("2025-02-01")], GAP_LAST: [day("2024-02-01")], FEW_LAST: LAST[:5], FEW_THIS: THIS[2:],
@@ -33,6 +33,8 @@ def make_county() -> County:
     for township, months in lacking.items():
         county.village(village(township))
         county.deliver(township, without={"income": months})
+    county.village(village(NO_CASES))
+    county.deliver(NO_CASES, without={"monitoring": [*LAST, *THIS]})
     county.village(village(QUARTERS))
     county.months = [m for m in LAST if m != day("2024-02-01")]
     county.deliver(QUARTERS)
@@ -91,7 +93,11 @@ def changes_tables() -> Tables:
     county.household(16, village(PLAIN))
     county.monitoring(16, "2024-01-10", "illness", eliminated="2025-06-30", recorded="2025-07-01")
     county.household(17, village(PLAIN))
-    for number in (15, 16, 17):
+    poor(county, 23, NO_CASES)  # its township never sent the register of cases; 24 has a case all the same
+    county.household(24, village(NO_CASES))
+    county.monitoring(24, "2025-01-10", "illness")
+    county.household(25, village(NO_CASES))
+    for number in (15, 16, 17, 23, 24, 25):
         both_years(county, number, "wage", "local_work", 1000, 1000)
     poor(county, 18)  # moved to the township that lacks this March
     county.tables["household"].append(

@@ -127,6 +127,11 @@ def test_who_is_screened_is_a_matter_of_policy():
     assert (totals()[15]["monitored"], totals()[1]["monitored"]) == (True, False)
 
 
+def test_whether_a_household_is_monitored_is_unknown_where_the_register_of_cases_never_came():
+    assert {23: totals()[23]["monitored"], 24: totals()[24]["monitored"]} == {23: None, 24: True}
+    assert 25 not in totals()  # in no group that is known of; the roll-up counts it as unknown
+
+
 def test_the_target_is_of_the_household_and_the_line_per_head():
     one, two = totals()[1], totals()[2]
     assert (one["target_cny"], one["gap_target_cny"]) == (Decimal(13200), 0)

@@ -174,6 +174,8 @@ WRONG: dict[str, tuple[str, str]] = {
     part("{a: {field: verdict, required: on}}"): ("EXP102", "neither true nor false"),
     part("{a: {field: verdict, max_length: 2.5}}"): ("EXP102", "max_length: is no whole number of at least 1"),
     part("{a: household_id}", table="income_total"): ("EXP104", "did you mean 'income_totals'"),
+    part("{a: verdict}", complaints="named"): ("EXP108", "complaints: is for a file of alerts"),
+    part("{a: rule}", table="alerts", complaints="loud"): ("EXP102", "complaints: unknown value"),
     part("{a: alerts.state}"): ("EXP104", r"columns\.a: unknown table 'alerts'"),
     part("{a: verdikt}"): ("EXP105", "did you mean 'verdict'"),
     part("{a: village.name}"): ("EXP105", "unknown field of village"),
@@ -430,6 +432,30 @@ def test_the_offices_own_numbers_meet_the_pseudonyms_that_ingest_made():
     raw = [" ＨＨ－000001 ", "hh-000002"]
     made = household_numbers(raw, key=MINI_KEY).set_index("household_number")["household_id"].to_dict()
     assert made == {text: pseudonymise([text], kind="household", key=MINI_KEY)[text] for text in ("HH-000001", "hh-000002")}
+
+
+SAID = "{a: rule, b: title_zh, c: title_en, d: office, e: evidence_zh, f: evidence_en, g: channel, h: cause, i: value, j: alert_id}"
+
+
+@pytest.mark.parametrize("because", ["channel", "records"])
+def test_that_somebody_complained_is_told_to_no_reader_unless_the_layout_says_so(tmp_path: Path, because: str):
+    alerts = screened().alerts.copy()
+    first = alerts["rule"] == alerts["rule"].iloc[0]
+    changed = {"channel": "complaint"} if because == "channel" else {"records": "signal:signal_id=5"}
+    alerts.loc[first, [*changed, "title_zh", "title_en", "office", "evidence_zh", "evidence_en", "cause"]] = [
+        *changed.values(), "群众信访反映", "a complaint", "信访局", "12345来电反映", "a call to 12345", "illness",
+    ]  # fmt: skip
+    found = dataclasses.replace(screened(), alerts=alerts)
+    told = alerts.loc[first, ["rule", "title_zh", "title_en", "office", "evidence_zh", "evidence_en"]].iloc[0]
+    quiet = exported(tmp_path / "quiet", part(SAID, table="alerts"), found=found)
+    text = "\n".join(lines(quiet))
+    assert len(lines(quiet)) == len(alerts)
+    assert [words for words in told if words in text] == []
+    assert text.count("综合信息核查") == first.sum()
+    named = exported(tmp_path / "named", part(SAID, table="alerts", complaints="named"), found=found)
+    assert all(words in "\n".join(lines(named)) for words in told)
+    by_rule = exported(tmp_path / "rule", part(SAID, table="alerts", where=f"{{rule: {told['rule']}}}"), found=found)
+    assert lines(by_rule) == []  # a filter tells no more than a column
 
 
 def test_a_day_without_alerts_gives_an_empty_file(tmp_path: Path):

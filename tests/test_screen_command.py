@@ -212,3 +212,13 @@ def test_an_account_is_printed_by_number_and_by_code(made, returnrisk):
     for nobody in ("nobody-7", "999901-9999999"):  # the second has as many digits as a code
         code, _, err = returnrisk(*ask, nobody)
         assert (code, "no household of that number" in err, nobody in err) == (3, True, False)
+
+
+def test_a_project_without_data_is_left_as_it_is(copy, tmp_path, returnrisk):
+    root = tmp_path / "empty"
+    shutil.copytree(copy.root, root, ignore=lambda *_: ["store", "outputs", "alerts"])
+    before = sorted(p.relative_to(root) for p in root.rglob("*"))
+    code, _, err = returnrisk("screen", "--as-of", DAY, "--project", root)
+    assert code != 0
+    assert "ingest" in err
+    assert sorted(p.relative_to(root) for p in root.rglob("*")) == before

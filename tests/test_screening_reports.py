@@ -102,7 +102,16 @@ def the_alerts() -> pd.DataFrame:
     t = pd.DataFrame([dict(zip(names, alert, strict=True)) for alert in ALERTS])
     village = t["household_id"].map(WHERE)
     return t.assign(
-        village_code=village, township_code=village // 1000, raised_on=dt.date(2025, 6, 1), must_visit=True, is_new=True
+        village_code=village,
+        township_code=village // 1000,
+        raised_on=dt.date(2025, 6, 1),
+        must_visit=True,
+        is_new=True,
+        title_en=t["rule"],
+        evidence_en=t["evidence_zh"],
+        cause="illness",
+        value=1.0,
+        threshold=1.0,
     )
 
 

@@ -425,9 +425,9 @@ class Project:
 
         rules = policy or self.policy
         request = None if export is None else self._export_request(export, numbers)
+        view = self.store().as_of(as_of)
         with alert_ledger(self.root / "alerts") as ledger:
             self.progress("screen", 0, 1)
-            view = self.store().as_of(as_of)
             found = screen(view, policy=rules, known=ledger.known)
             places = village_names(view, county_zh=self.config.county_zh)
             rollup = roll_up(found, villages=places, policy=rules)
@@ -462,9 +462,9 @@ class Project:
         from returnrisk.screening import screen_since
         from returnrisk.screening_outputs import alert_ledger, write_alerts_since
 
+        view = self.store().as_of(as_of)
         with alert_ledger(self.root / "alerts") as ledger:
             self.progress("screen", 0, 1)
-            view = self.store().as_of(as_of)
             found = screen_since(view, policy=policy or self.policy, since=since, known=ledger.known)
             places = village_names(view, county_zh=self.config.county_zh)
             folder = self.output_folder(as_of) / f"alerts-since-{since.isoformat()}"

@@ -65,6 +65,8 @@ def _file_problems(file: ExportFile, tables: Mapping[str, ExportTable]) -> Found
         return
     if not re.fullmatch(r"(?:%[Ymd]|[^%])+", file.date_format) or "%Y" not in file.date_format:
         yield "EXP108", "date_format", f"is '{file.date_format}'; made of %Y, %m, %d and what stands between them"
+    if file.complaints == "named" and file.table != "alerts":
+        yield "EXP108", "complaints", "is for a file of alerts"
     for reference, codes in file.where.items():
         key = f"where.{'.'.join(reference)}"
         field, problem = _field(reference, file, tables, key=key)

@@ -23,12 +23,14 @@ SCHEMA = 1
 KIND = "export"
 Format = Literal["csv", "xlsx"]
 Unmapped = Literal["error", "blank", "keep"]
+Complaints = Literal["neutral", "named"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 UNMAPPED: tuple[Unmapped, ...] = get_args(Unmapped)
+COMPLAINTS: tuple[Complaints, ...] = get_args(Complaints)
 ENCODINGS = ("utf-8-sig", "gb18030", "gbk")
 DELIMITERS = (",", ";", "\t", "|")
 _TOP = ("schema", "kind", "name", "office", "description", "confirmed", "files")
-_FILE = ("pattern", "table", "sheet", "format", "encoding", "delimiter", "date_format", "where", "columns")
+_FILE = ("pattern", "table", "sheet", "format", "encoding", "delimiter", "date_format", "where", "complaints", "columns")
 _COLUMN = ("field", "constant", "blank", "values", "unmapped", "unit", "decimals", "required", "max_length")
 
 Codes = Mapping[str | None, str]
@@ -76,7 +78,8 @@ class ExportColumn:
 class ExportFile:
     """One csv, or one sheet of a workbook: from which table, which rows, which columns in order.
 
-    `where` leads from a (table, field) to the codes of the rows that are written; None among them is "unknown".
+    `where` leads from a (table, field) to the codes of the rows that are written; None among them is "unknown". `complaints`: whether
+    alerts on what somebody said of a household stand under neutral words (`neutral_alerts`) or are named.
     """
 
     pattern: str
@@ -87,6 +90,7 @@ class ExportFile:
     delimiter: str
     date_format: str
     where: Mapping[tuple[str, str], tuple[str | None, ...]]
+    complaints: Complaints
     columns: tuple[ExportColumn, ...]
 
 
@@ -283,6 +287,7 @@ class _Reader:
             delimiter=self.one_of(node.get("delimiter", ","), DELIMITERS, key=f"{key}.delimiter"),
             date_format=str(node.get("date_format", "%Y-%m-%d")),
             where={_reference(str(f), table): _listed(v) for f, v in where.items()},
+            complaints=cast("Complaints", self.one_of(node.get("complaints", "neutral"), COMPLAINTS, key=f"{key}.complaints")),
             columns=tuple(self.column(str(h), v, table, key=f"{key}.columns.{h}") for h, v in columns.items()),
         )
         if not columns:

@@ -13,12 +13,16 @@ from returnrisk.office_export.cells import code_of
 from returnrisk.office_export.mapping import ExportFile
 from returnrisk.office_export.tables import ExportTable, export_tables
 from returnrisk.screening import Screening
+from returnrisk.screening.neutral_rules import neutral_alerts, neutral_rules
 from returnrisk.store.pseudonyms import pseudonym_text
 from returnrisk.store.view import View
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+NEUTRAL_ALERTS = "alerts under neutral words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,11 @@ class Sources:
         if name.startswith("income_"):
             found: pa.Table = getattr(screening.income, name.removeprefix("income_"))
             return found
-        if name == "alerts":
-            frame = screening.alerts.drop(columns="records")
+        if name in ("alerts", NEUTRAL_ALERTS):
+            frame = screening.alerts
+            if name == NEUTRAL_ALERTS:
+                frame = neutral_alerts(frame, neutral_rules(screening.rules, frame))
+            frame = frame.drop(columns="records")
             return pa.table({c: pa.array(frame[c].tolist(), from_pandas=True) for c in frame.columns})
         if name == "identity":
             return _identity_table(self.identities)
@@ -78,7 +85,7 @@ class Sources:
     def rows(self, file: ExportFile) -> FileRows:
         """The selected rows of a file."""
         own = self.tables[file.table]
-        table = self.table(file.table)
+        table = self.table(NEUTRAL_ALERTS if (file.table, file.complaints) == ("alerts", "neutral") else file.table)
         table = table.sort_by([(name, "ascending") for name in ("household_id", *own.keys)])
         chosen = table
         for reference, codes in file.where.items():

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from returnrisk.screening.rollup import RollUp
 
-SIGNAL_RECORDS = "signal:"
-"""How the text of a record of `signal` begins: what somebody said of a household, through a channel that never leaves the bureau."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Content:
@@ -51,21 +48,6 @@ class Content:
 def of_area(frame: pd.DataFrame, area: int) -> pd.DataFrame:
     """Rows of one area."""
     return frame.loc[frame["area_code"] == area]
-
-
-def neutral_rules(rules: pd.DataFrame, alerts: pd.DataFrame) -> frozenset[str]:
-    """Rules that a township sees under one neutral title: complaints, and whatever rests on a signal, so that no title means a complaint.
-
-    Parameters
-    ----------
-    rules
-        rule, channel, of every rule (`RollUp.alerts` has them).
-    alerts
-        rule, channel, records, of every alert.
-    """
-    said = alerts.loc[alerts["records"].fillna("").str.contains(SIGNAL_RECORDS, regex=False), "rule"]
-    complaints = rules.loc[rules["channel"] == "complaint", "rule"]
-    return frozenset({*map(str, said), *map(str, complaints), *map(str, alerts.loc[alerts["channel"] == "complaint", "rule"])})
 
 
 def named(frame: pd.DataFrame) -> dict[int, str]:

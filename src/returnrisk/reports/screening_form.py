@@ -12,6 +12,7 @@ from returnrisk.reports.cells import LINE_POINTS, lines_needed
 from returnrisk.reports.screening_content import Content, of_area
 from returnrisk.reports.screening_sheets import FormPen, Place, missing, print_set_up, write_bands, write_signatures
 from returnrisk.reports.texts import Text, text
+from returnrisk.screening.neutral_rules import NEUTRAL_TITLE
 
 Line = tuple[object, ...]
 _WIDTHS = (33, 15.5, 9.5, 1.2, 30, 9, 9.5, 14, 1.2, 28.5, 9, 9.5, 8.5)
@@ -187,11 +188,11 @@ def _alerts(content: Content, area: int, row: dict[Any, Any], *, county: bool) -
     t = t.assign(title=t["title_zh"])
     if not county:
         hidden = t["rule"].isin(content.neutral)
-        t["title"] = t["title"].mask(hidden, text("screening.neutral_title").zh)
+        t["title"] = t["title"].mask(hidden, NEUTRAL_TITLE[0])
     t = t.assign(n_not_closed=t["n_alerts"] - t["n_closed"])
     # Rules with one title are one line; the neutral one stands last, wherever its rules stood.
     t = t.groupby("title", sort=False, as_index=False)[["n_not_closed", "n_new", "n_overdue"]].sum()
-    t = t.sort_values("title", key=lambda s: s == text("screening.neutral_title").zh, kind="stable")
+    t = t.sort_values("title", key=lambda s: s == NEUTRAL_TITLE[0], kind="stable")
     lines = [(each["title"], each["n_not_closed"], each["n_new"], each["n_overdue"]) for each in _records(t)]
     lines += [(text("form_row.n_not_closed").zh, row["n_alerts"], row["n_new_alerts"], row["n_overdue"])]
     lines += [(text(f"form_row.{key}").zh, row[key], None, None) for key in ("n_alerted", "n_must_visit")]

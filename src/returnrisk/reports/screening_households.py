@@ -26,6 +26,7 @@ from returnrisk.reports.screening_sheets import (
     write_table,
 )
 from returnrisk.reports.texts import Text, text
+from returnrisk.screening.neutral_rules import neutral_alerts
 from returnrisk.store.pseudonyms import pseudonym_text
 
 SOURCES = ("operating", "wage", "property", "transfer")
@@ -150,11 +151,10 @@ def alert_rows(
         Names of villages and of heads.
     """
     t = alerts.loc[alerts["state"] != "closed"]
-    hidden = t["rule"].isin(list(neutral))
+    t = neutral_alerts(t, neutral)
     t = t.assign(
-        alert_title=t["title_zh"].mask(hidden, text("screening.neutral_title").zh),
-        evidence=t["evidence_zh"].mask(hidden, text("screening.neutral_evidence").zh),
-        office=t["office"].mask(hidden, text("screening.neutral_office").zh),
+        alert_title=t["title_zh"],
+        evidence=t["evidence_zh"],
         alert_state=[text(f"alert_state.{state}").zh for state in t["state"]],
         must_visit=[text("screening.yes").zh if must else "" for must in t["must_visit"]],
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from returnrisk.errors import ContractViolation
 from returnrisk.policy import Policy
-from returnrisk.reports.screening_content import Content, named, neutral_rules
+from returnrisk.reports.screening_content import Content, named
 from returnrisk.reports.screening_form import write_form
 from returnrisk.reports.screening_households import (
     TownshipHouseholds,
@@ -24,6 +24,7 @@ from returnrisk.reports.screening_sheets import Place, one_line
 from returnrisk.reports.screening_tables import COUNTY_SHEETS, write_areas
 from returnrisk.reports.texts import text
 from returnrisk.screening import AlertsSince, Screening
+from returnrisk.screening.neutral_rules import neutral_rules
 from returnrisk.store.files import write_atomically
 
 if TYPE_CHECKING:
