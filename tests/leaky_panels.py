@@ -38,11 +38,11 @@ MEASURES = ("industry", "job")
 SETTINGS = AuditSettings(n_days=2, n_bootstrap=100)
 
 
-def rows(seed: int) -> Tables:
+def rows(seed: int, *, n_villages: int = 10) -> Tables:
     """Levels persist, months vary; many live near the line of 6 000. Offices find some of the poorer ones, and help them."""
     rng = np.random.default_rng(seed)
     county = County(months=month_starts("2021-07", "2023-12"), line=6000, county=999905)
-    villages = [county.village(999905000000 + (1 + k // 5) * 1000 + k) for k in range(10)]
+    villages = [county.village(999905000000 + (1 + k // 5) * 1000 + k) for k in range(n_villages)]
     for township in sorted({v // 1000 for v in villages}):
         county.deliver(township, tables=("income", "support", "monitoring"))
     level = np.exp(rng.normal(np.log(900), 0.5, N_HOUSEHOLDS))
@@ -76,8 +76,8 @@ def _help(county: County, i: int, start: dt.date) -> None:
 
 
 @functools.cache
-def clean_store(seed: int = 7) -> Store:
-    return store_of(f"leakage-{seed}", rows(seed), delay=20)
+def clean_store(seed: int = 7, *, n_villages: int = 10) -> Store:
+    return store_of(f"leakage-{seed}-{n_villages}", rows(seed, n_villages=n_villages), delay=20)
 
 
 TEXTS = {"verify_zh": "核对", "verify_en": "check"}
@@ -213,6 +213,17 @@ def village_fortune(store: Store, on: dt.date, table: pd.DataFrame) -> pd.Series
     return (sums - wages.fillna(0.0)) / (n - wages.notna())
 
 
+def income_change_to_come(_: Store, on: dt.date, table: pd.DataFrame) -> pd.Series:
+    """By how much the account will have changed on the settlement day to come."""
+    return by_household(table, account_ahead(on)["net_head_cny_year"]) - table["net_head_cny_year"]
+
+
+def monitored_share(store: Store, on: dt.date, table: pd.DataFrame) -> pd.Series:
+    """Share of the village under monitoring, the household itself among them: most households have no row in it to take away."""
+    homes = store.as_of(on).table("monitoring").household_id.to_pyarrow().to_pylist()
+    return table["household_id"].isin(homes).astype("float64").groupby(table["village_code"]).transform("mean")
+
+
 def noise(_: Store, on: dt.date, table: pd.DataFrame) -> pd.Series:
     """A column from elsewhere that says nothing."""
     return pd.Series(np.random.default_rng(on.toordinal()).random(len(table)), index=table.index)
@@ -225,6 +236,19 @@ def backdated_support_store() -> Store:
     for row in tables["support"]:
         row["recorded_on"] = row["started_on"].replace(month=1, day=1)
     return store_of("leakage-backdated", tables, delay=20)
+
+
+def twice(store: Store, on: dt.date) -> Snapshot:
+    """The quarterly list in two tables: neither is missed when the other is seen."""
+    made = planted(quarterly_list)(store, on)
+    copy = replace(made.features[-1], name="copied", record="copy")
+    return replace(made, table=made.table.assign(copied=made.table["planted"]), features=(*made.features, copy))
+
+
+def merged_twice(store: Store, on: dt.date) -> Snapshot:
+    """Two households that were merged under one number, and kept both their rows."""
+    made = honest_kept(store, on)
+    return replace(made, table=made.table.assign(household_id=made.table["household_id"].replace(1399, 1398)))
 
 
 def without_embargo(split: Split) -> Split:

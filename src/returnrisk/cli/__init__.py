@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from returnrisk.cli.account import show_account
-from returnrisk.cli.common import app, benchmark_app, export_app, models_app, policy_app
+from returnrisk.cli.audit import check_leakage
+from returnrisk.cli.common import app, audit_app, benchmark_app, export_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
 from returnrisk.cli.export import check_export, fields
 from returnrisk.cli.policy import check_policy, show_policy
@@ -20,8 +21,10 @@ from returnrisk.errors import ReturnRiskError, UsageError
 
 __all__ = [
     "app",
+    "audit_app",
     "benchmark_app",
     "check_export",
+    "check_leakage",
     "check_policy",
     "demo",
     "eph",

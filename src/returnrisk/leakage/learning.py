@@ -106,20 +106,31 @@ def lagged_records(panel: Panel, *, progress: Callable[[int, int], None]) -> Fin
     for i, record in enumerate(records):
         progress(i, len(records))
         mine = tuple(f.name for f in features if f.record == record)
+        others = [n for n in everything if n not in mine]
         late = score(everything, mine)
         drop = whole_auc - auc(late, y)
         low, high = interval(whole_draws - auc_draws(late, y, cluster=cluster, draws=draws), level=settings.level)
         figures.append({"what": record, "measure": "drop in AUC, a month later", "value": drop, "low": low, "high": high})
         worst = max(worst, (record, drop), key=lambda pair: pair[1])
+        lost = False
         if low >= settings.least_drop:
-            others = [n for n in everything if n not in mine]
             worth = whole_auc - (auc(score(others), y) if others else 0.5)
             figures.append({"what": record, "measure": "drop in AUC, left out", "value": worth})
-            guilty += [record] if drop >= settings.collapse_share * worth else []
+            lost = worth >= settings.least_drop and drop >= settings.collapse_share * worth
+        # alone: two records that tell the same hide each other's loss above
+        now, then = score(list(mine)), score(list(mine), mine)
+        alone = auc(now, y)
+        fall = alone - auc(then, y)
+        apart = auc_draws(now, y, cluster=cluster, draws=draws) - auc_draws(then, y, cluster=cluster, draws=draws)
+        low, high = interval(apart, level=settings.level)
+        figures.append({"what": record, "measure": "AUC alone", "value": alone})
+        figures.append({"what": record, "measure": "drop in AUC alone, a month later", "value": fall, "low": low, "high": high})
+        lost |= low >= settings.least_drop_alone and fall >= settings.collapse_share * (alone - 0.5)
+        guilty += [record] if lost else []
     measured = f"largest drop {worst[1]:.3f} ({worst[0]}) of AUC {whole_auc:.3f}; n = {len(test)}, events {int(y.sum())}"
     threshold = (
         f"drop at least {settings.collapse_share:.0%} of what the record is worth, its {settings.level:.0%} interval from "
-        f"{settings.least_drop} up (assumed)"
+        f"{settings.least_drop} up; alone from {settings.least_drop_alone} up (assumed)"
     )
     why = "no record loses most of its worth when it is seen one month later"
     if guilty:

@@ -1,7 +1,7 @@
 """LEAK004: features that are columns of the outcome's own window.
 
 Held against each other on a test day: every feature, and every column that defines the outcome after it (the event, how soon it came;
-for outcomes about the line also the account and its multiple of the line on each settlement day, and whether it is below). Measure: the
+for outcomes about the line also the account, its change and its multiple of the line on each settlement day, and whether it is below). Measure: the
 rank correlation of the two given what the same account said on the day itself (partial Spearman correlation): 1 for a copy of the
 future column in whatever unit, near 0 for anything made from the present account, however steady incomes are.
 """
@@ -38,8 +38,10 @@ def outcome_columns(panel: Panel) -> Finding:
 
     if few := panel.too_few():
         return Finding("LEAK004", "cannot_tell", few)
-    day = panel.test_days[0]
     rows = panel.test_rows()
+    events = rows.groupby("as_of")["y"].sum()
+    # a day without events says nothing of the event
+    day = max(panel.test_days, key=lambda d: (events.get(pd.Timestamp(d), 0), -d.toordinal()))
     rows = rows[rows["as_of"] == pd.Timestamp(day)].set_index("household_id")
     future, present = _defining_columns(panel, rows, day)
     figures, guilty = [], []
@@ -80,9 +82,11 @@ def _defining_columns(panel: Panel, rows: pd.DataFrame, day: dt.date) -> tuple[p
             net = seen["net_head_cny_year"].astype("float64")
             label = f"{pd.Timestamp(str(on)).date()}"
             columns[f"net income per head on {label}"] = net
+            columns[f"change of net income per head to {label}"] = net - now
             columns[f"multiple of the line on {label}"] = net / seen["line_cny_year"].astype("float64")
             columns[f"below on {label}"] = seen["below"].astype("boolean").astype("Float64").astype("float64")
             present[f"net income per head on {label}"] = now
+            present[f"change of net income per head to {label}"] = now
             present[f"multiple of the line on {label}"] = now / rows["line_cny_year"]
     return pd.DataFrame(columns), present
 
@@ -101,18 +105,17 @@ def _partial_correlations(
     for name in map(str, features.columns):
         for column in map(str, future.columns):
             trio = [at[f"feature: {name}"], at[column], *([at[f"now: {column}"]] if column in present else [])]
-            value = _partial(matrix[np.ix_(trio, trio)])
-            if (
-                abs(value) > LOOKED_AT_TWICE
-            ):  # the matrix is of pairs; where values are missing a partial correlation needs all three
+            value = partial_correlation(matrix[np.ix_(trio, trio)])
+            # the matrix is of pairs; where values are missing a partial correlation needs all three
+            if abs(value) > LOOKED_AT_TWICE:
                 whole = together.iloc[:, trio].dropna()
-                value = _partial(whole.rank().corr().to_numpy()) if len(whole) >= LEAST_ROWS else float("nan")
+                value = partial_correlation(whole.rank().corr().to_numpy()) if len(whole) >= LEAST_ROWS else float("nan")
             if np.isfinite(value) and abs(value) > abs(best.get(name, ("", 0.0))[1]):
                 best[name] = (column, value)
     return best
 
 
-def _partial(r: FloatArray) -> float:
+def partial_correlation(r: FloatArray) -> float:
     """Correlation of the first two given the third, or of the two; NaN where the third settles either."""
     if len(r) == 2:
         return float(r[0, 1])

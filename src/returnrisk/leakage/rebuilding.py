@@ -1,7 +1,6 @@
 """Proof by rebuilding: the same snapshot from a store with fewer rows. What moves was computed from the rows taken away.
 
 LEAK001: rows recorded after the day are taken away. LEAK005: support and monitoring that began after a later identification.
-LEAK007: later rows, and every row of the household itself, for what is said of its neighbours.
 """
 
 from __future__ import annotations
@@ -16,13 +15,10 @@ from returnrisk.store.view import Store
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-    import numpy as np
     import pandas as pd
 
 REGISTERS = ("village", "household", "household_roster", "member", "line", "delivery")
 """Who lives where, the lines, and which files came: they stay when what happened to a household is taken away."""
-ROUNDING = 1e-6
-"""A sum less one of its terms is not the sum of the others to the last bit."""
 REGISTER_RECORDS = ("village", "household", "roster", "member")
 
 
@@ -91,7 +87,7 @@ def recorded_later(panel: Panel) -> Finding:
             "LEAK001", "problem", "the value changes when rows recorded after the day are taken away, or the record is dated after it",
             what=tuple(guilty), measured=f"up to {worst} of {total} household-days differ", threshold="0 (bit for bit)", figures=tuple(figures),
         )  # fmt: skip
-    if unread := _not_read(panel):
+    if unread := not_read(panel):
         return Finding(
             "LEAK001", "cannot_tell",
             "these stay as they are also when every record is taken away: they are not computed from the store, so nothing is proved",
@@ -115,7 +111,7 @@ def _dates_after(panel: Panel) -> dict[str, int]:
     return found
 
 
-def _not_read(panel: Panel) -> tuple[str, ...]:
+def not_read(panel: Panel) -> tuple[str, ...]:
     """Features, not of a register, that have values and keep every one of them when there are no records."""
     day = panel.test_days[0]
     whole = panel.made(day).frame()
@@ -178,74 +174,3 @@ def _without_later_care(first: ir.Table, day: dt.date) -> Any:
         return rows
 
     return change
-
-
-def area_aggregates(panel: Panel) -> Finding:
-    """LEAK007."""
-    day = panel.test_days[0]
-    whole = panel.made(day).frame()
-    names = _area_features(panel, whole)
-    if not names:
-        return Finding("LEAK007", "not_applicable", "no feature says anything of a place")
-    later = moved(whole, panel.made(day, store=known_then(panel.store, day)).frame(), columns=names)
-    homes = _one_per_township(whole, seed=panel.seed)
-    alone = panel.made(day, store=_without_own_rows(panel, homes, day)).frame()
-    inside = whole["household_id"].isin(homes)
-    own = moved(whole[inside], alone[alone["household_id"].isin(homes)], columns=names, rounding=ROUNDING)
-    figures = [{"what": n, "measure": "households that differ without later rows", "value": v} for n, v in later.items()]
-    figures += [{"what": n, "measure": "households that differ without their own rows", "value": v} for n, v in own.items()]
-    if guilty := tuple(n for n in names if n in later or n in own):
-        return Finding(
-            "LEAK007", "problem",
-            "what is said of a household's place changes when its own rows are taken away, or rows recorded after the day: it holds its own outcome",
-            what=guilty,
-            measured=f"{len(own)} features hold the household itself, {len(later)} later rows; {len(homes)} households asked",
-            threshold="0", figures=tuple(figures),
-        )  # fmt: skip
-    return Finding(
-        "LEAK007", "fine", "what is said of a place leaves the household itself and later rows out",
-        measured=f"0 of {len(names)} features; {len(homes)} households asked, one a township", threshold="0",
-    )  # fmt: skip
-
-
-def _area_features(panel: Panel, table: pd.DataFrame) -> list[str]:
-    """Features of the area family, and any other that has one value in every village."""
-    by_village = table.groupby("village_code")
-    crowded = by_village.size().max() > 1
-    shared = by_village[[f.name for f in panel.features]].nunique(dropna=False).max() <= 1
-    return [
-        f.name
-        for f in panel.features
-        if f.family == "area" or f.responsible == "area" or (crowded and shared[f.name] and table[f.name].nunique(dropna=False) > 1)
-    ]
-
-
-def _one_per_township(table: pd.DataFrame, *, seed: int) -> list[int]:
-    """One household of every township: more would be each other's neighbours.
-
-    Above the line where there is one: without rows its income is zero, which moves every share and mean that holds it.
-    """
-    import numpy as np
-
-    random: np.random.Generator = np.random.default_rng(seed)
-    above = table["net_head_cny_year"] >= table["line_cny_year"]
-    chosen = []
-    for _, homes in table.groupby("township_code"):
-        telling = homes[above[homes.index]] if above[homes.index].any() else homes
-        chosen.append(int(random.choice(np.sort(telling["household_id"].to_numpy()))))
-    return chosen
-
-
-def _without_own_rows(panel: Panel, homes: list[int], day: dt.date) -> Store:
-    """Nothing that happened to `homes` or to anybody who ever belonged to them; who lives where stays."""
-    roster = panel.store.as_of(day).table("household_roster")
-    people = roster.filter(roster.household_id.isin(homes)).select("person_id").distinct().to_pyarrow()["person_id"].to_pylist()
-
-    def change(name: str, rows: ir.Table) -> ir.Table:
-        if name in REGISTERS:
-            return rows
-        if "household_id" in rows.columns:
-            return rows.filter(rows.household_id.notin(homes))
-        return rows.filter(rows.person_id.notin(people)) if "person_id" in rows.columns else rows
-
-    return panel.store.rewritten(change, name=f"without the rows of {sorted(homes)} on {day}")

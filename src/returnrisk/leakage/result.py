@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from returnrisk.errors import ConfigError
@@ -55,6 +55,9 @@ class AuditSettings:
     least_drop, collapse_share
         LEAK003: a problem where the lower end of the drop in AUC is at least `least_drop` and the drop at least this share of what
         the features of the record are worth.
+    least_drop_alone
+        LEAK003: the same of the record alone: two records that tell the same hide each other's loss. Larger, for what a weak record
+        tells of the outcome may well be a month old at most.
     copy_correlation
         LEAK004: a problem where the partial rank correlation reaches it.
     n_days
@@ -69,17 +72,23 @@ class AuditSettings:
     n_bins: int = 20
     least_drop: float = 0.01
     collapse_share: float = 0.5
+    least_drop_alone: float = 0.05
     copy_correlation: float = 0.9
     n_days: int = 4
     max_rows: int = 40_000
     n_bootstrap: int = 200
     level: float = 0.95
 
+    def as_dict(self) -> dict[str, float]:
+        """Name to value."""
+        return asdict(self)
+
     def __post_init__(self) -> None:
         between = {
             "implausible_auc": (0.5, 1),
             "least_drop": (0, 0.5),
             "collapse_share": (0, 1),
+            "least_drop_alone": (0, 0.5),
             "copy_correlation": (0, 1),
             "level": (0, 1),
         }
