@@ -72,7 +72,7 @@ class AuditSettings:
     n_bins: int = 20
     least_drop: float = 0.01
     collapse_share: float = 0.5
-    least_drop_alone: float = 0.05
+    least_drop_alone: float = 0.1
     copy_correlation: float = 0.9
     n_days: int = 4
     max_rows: int = 40_000
