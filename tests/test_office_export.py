@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from returnrisk.cli.export import check_export
 from returnrisk.errors import ContractError, ContractViolation, NotEnoughDataError, UnknownNameError, UsageError
 from returnrisk.office_export import (
     CODES,
@@ -391,6 +392,121 @@ def test_a_text_that_begins_as_a_formula_is_written_as_text(tmp_path: Path):
     assert list(result.problems["code"]) == ["EXP005", "EXP005", "EXP003"]
     assert not any(begins_as_formula(text) for text in ("-", "-3", "-3.25", "3-1", "", "村=1"))
     assert all(begins_as_formula(text) for text in ("-3+1", "=a", "+1", "＝1", "@x", "--3", "-a"))
+
+
+# -- nobody sees who complained -------------------------------------------------------------------------------------------------
+
+SPOKEN = {POOR: "complaint", OTHER: "hotline", GAP: "cadre", SILENT: "self_report"}
+"""Through which channel somebody spoke of each household."""
+TELLS = re.compile(r"信访|热线|投诉|舆情|干部|申报|反映|complain|hotline|media|cadre|applied|self_report|signal", re.IGNORECASE)
+EVERY_WORD = "{户: household_id, 规则: rule, 题: title_zh, 题en: title_en, 门: office, 据: evidence_zh, 据en: evidence_en, 渠: channel, 因: cause, 值: value, 线: threshold}"
+
+
+@functools.cache
+def spoken_of() -> tuple[View, Screening]:
+    """Four households of each of whom somebody said something, one of them with a disaster besides."""
+    made = county()
+    for number in SPOKEN:
+        add_home(made, number, year="20000", last_year="20000")
+    for number, channel in SPOKEN.items():
+        on = dt.date(2025, 1, 20)
+        made.tables["signal"].append(
+            {"signal_id": number, "household_id": number, "raised_on": on, "recorded_on": on, "channel": channel, "code": "other"}
+        )
+    on = dt.date(2025, 1, 22)
+    made.tables["disaster"].append(
+        {"household_id": POOR, "happened_on": on, "recorded_on": on, "hazard_kind": "flood", "loss_cny": Decimal(9000)}
+    )
+    seen = store_of("office-export-said", made.tables).as_of(DAY)
+    return seen, screen(seen, policy=load_policy("national"))
+
+
+def spoken_export(folder: Path, *parts: str, shipped: bool = False) -> tuple[ExportResult, dict[str, list[list[str]]]]:
+    """An export of them, and the rows of its csv by household."""
+    seen, found = spoken_of()
+    mapping = load_export_mapping("national-style") if shipped else layout(folder / "layouts", *parts)
+    result = export_screening(found, mapping=mapping, view=seen, folder=folder / "out")
+    path = next(p for p in result.paths if p.suffix == ".csv")
+    encoding = "gb18030" if shipped else "utf-8-sig"
+    frame = pd.read_csv(path, encoding=encoding, dtype=str, keep_default_na=False)
+    rows: dict[str, list[list[str]]] = {}
+    for row in frame.to_numpy().tolist():
+        rows.setdefault(row[list(frame.columns).index("户" if "户" in frame else "户识别码")], []).append(row)
+    return result, rows
+
+
+def test_the_shipped_layout_names_nobody_who_complained_or_was_reported(tmp_path: Path):
+    _, found = spoken_of()
+    rests = found.alerts.loc[found.alerts["records"].str.contains("signal:"), ["household_id", "rule"]]
+    assert dict(zip(rests["household_id"], rests["rule"], strict=True)) == {
+        POOR: "complaint", OTHER: "complaint", GAP: "cadre_report", SILENT: "self_application"
+    }  # fmt: skip
+    result, rows = spoken_export(tmp_path, shipped=True)
+    neutral = {tuple(row[at] for at in (7, 8, 9, 15)) for of in rows.values() for row in of if row[7] == "综合信息核查"}
+    assert neutral == {("综合信息核查", "", "县级主管部门", "请入户全面核实收入、支出、住房、饮水、教育、医疗情况")}
+    assert {household: sum(row[7] == "综合信息核查" for row in of) for household, of in rows.items()} == {
+        pseudonym_text(household): 1 for household in SPOKEN
+    }
+    written = [cell for of in rows.values() for row in of for cell in row]
+    assert [cell for cell in written if TELLS.search(cell)] == []
+    assert any("灾害" in row[7] for row in rows[pseudonym_text(POOR)])  # what no one said of it keeps its own words
+    assert result.files["n_left_out"].sum() == 0
+
+
+def test_no_field_of_an_alert_tells_the_channels_apart(tmp_path: Path):
+    _, rows = spoken_export(tmp_path, part(EVERY_WORD, table="alerts"))
+    neutral = {household: [row[1:] for row in of if row[1] == "general_check"] for household, of in rows.items()}
+    only = [
+        "general_check",
+        "综合信息核查",
+        "general check",
+        "县级主管部门",
+        "请入户全面核实收入、支出、住房、饮水、教育、医疗情况",
+    ]
+    only += ["look at income, expenditure, housing, water, schooling and medical cover", "", "", "", ""]
+    assert neutral == {pseudonym_text(household): [only] for household in SPOKEN}
+    for where in ("{channel: [complaint, cadre, self_report]}", "{rule: [complaint, cadre_report, self_application]}"):
+        assert spoken_export(tmp_path / where[1:5], part(EVERY_WORD, table="alerts", where=where))[1] == {}
+    _, rows = spoken_export(tmp_path / "kept", part(EVERY_WORD, table="alerts", where="{channel: [department, emergency]}"))
+    assert all(row[1] != "general_check" for of in rows.values() for row in of)
+    assert any(row[1] == "emergency" for row in rows[pseudonym_text(POOR)])
+
+
+def test_a_layout_that_asks_for_the_complaints_gets_them_and_is_warned_of(tmp_path: Path):
+    asked = part(
+        "{户: household_id, 题: title_zh, 据: evidence_zh, 期: due_on}",
+        table="alerts",
+        complaints="named",
+        where="{channel: complaint}",
+    )
+    _, rows = spoken_export(tmp_path, asked)
+    assert {household: [row[1] for row in of] for household, of in rows.items()} == {
+        pseudonym_text(household): ["信访、热线或舆情反映"] for household in (POOR, OTHER)
+    }
+    problems = check_export_mapping("mine", tmp_path / "layouts")
+    assert [(p.code, p.key, p.blocks) for p in problems] == [
+        ("EXP113", f"files[1].{key}", False) for key in ("columns.题", "columns.据", "where.alerts.channel")
+    ]
+
+
+def test_how_a_household_was_identified_is_warned_of_too(tmp_path: Path):
+    folder = layout_file(
+        tmp_path, part("{户: household_id, 渠: channel}", table="monitoring"), part(EVERY_WORD, table="alerts", pattern="b.csv")
+    )
+    assert [(p.code, p.key) for p in check_export_mapping("mine", folder)] == [("EXP113", "files[1].columns.渠")]
+    assert load_export_mapping("mine", folder).files[1].complaints == "neutral"
+
+
+def test_the_command_warns_and_lets_the_layout_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = layout_file(tmp_path / "export", part("{户: household_id, 题: title_zh}", table="alerts", complaints="named"))
+    assert check_export("mine", project=tmp_path) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "mine: 可用 usable，1 处提醒 warnings\n  EXP113 mine, files[1].columns.题: alerts.title_zh shows who complained"
+    )
+    layout_file(folder, part("{户: household_id, 题: title_zh, 误: nothing}", table="alerts", complaints="named"))
+    assert check_export("mine", project=tmp_path) == 3
+    assert capsys.readouterr().out.startswith("mine: 1 个问题 problems，1 处提醒 warnings\n")
 
 
 # -- folders and what is asked ---------------------------------------------------------------------------------------------------

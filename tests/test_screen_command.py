@@ -222,3 +222,19 @@ def test_a_project_without_data_is_left_as_it_is(copy, tmp_path, returnrisk):
     assert code != 0
     assert "ingest" in err
     assert sorted(p.relative_to(root) for p in root.rglob("*")) == before
+
+
+def test_a_trial_with_another_pack_and_a_look_back_leave_the_ledger_as_it_is(copy, returnrisk):
+    (copy.root / "policy").mkdir()
+    head = "schema: 1\nname: trial\ntitle: {zh: 试算, en: trial}\nparent: national\n"
+    (copy.root / "policy" / "trial.yaml").write_text(head + "alerts:\n  income_fall: {on: true}\n", encoding="utf-8")
+    before = files_of(copy.root)
+    ledger = (copy.root / "alerts" / "ledger.csv").read_bytes()
+    code, out, err = returnrisk("screen", "--as-of", DAY, "--project", copy.root, "--pack", "trial", "--json")
+    assert (code, json.loads(out or "{}").get("in_ledger")) == (0, False), err
+    assert (copy.root / "outputs" / str(DAY) / "screening-trial" / "manifest.json").is_file()
+    code, out, _ = returnrisk("screen", "--as-of", "2023-05-28", "--project", copy.root)
+    assert (code, "台账未改动" in out) == (0, True)
+    assert (copy.root / "alerts" / "ledger.csv").read_bytes() == ledger
+    after = files_of(copy.root)
+    assert {path: after[path] for path in before} == before

@@ -16,7 +16,7 @@ import datetime as dt
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -455,12 +455,13 @@ class Project:
         """Screen the county by the rules of its pack, and write workbooks, page and tables to `outputs/<day>/screening/`.
 
         Needs no model. Safe to repeat: the same store, pack and ledger of alerts give the same files. Nothing is written before
-        everything is computed; the ledger (`alerts/ledger.csv`) takes in what was raised when all files stand.
+        everything is computed; the ledger (`alerts/ledger.csv`) takes in what was raised when all files stand. A day before that of the
+        ledger's latest alert is looked back at: the ledger stays as it is.
 
         Parameters
         ----------
         policy
-            Another pack than the project's.
+            Another pack than the project's is a trial: it goes to `screening-<pack>/`, and the ledger stays as it is.
         export
             Name of a mapping: also write the files of the county's existing system.
         numbers
@@ -485,7 +486,7 @@ class Project:
             places = village_names(view, county_zh=self.config.county_zh)
             rollup = roll_up(found, villages=places, policy=rules)
             self.progress("workbooks", 0, 1)
-            folder = self.output_folder(as_of) / "screening"
+            folder = self.output_folder(as_of) / f"screening{self._trial(rules)}"
             result = write_screening(
                 found,
                 rollup,
@@ -496,14 +497,18 @@ class Project:
                 export=request,
                 synthetic=self.config.synthetic,
             )
-            ledger.take_in(found.alerts)
-        return result
+            kept = not self._trial(rules) and ledger.take_in(found.alerts, day=as_of)
+        return replace(result, in_ledger=kept)
+
+    def _trial(self, policy: Policy) -> str:
+        """What the folder of a trial with another pack than the project's is called beyond its usual name; empty for the project's own."""
+        return "" if policy.name == self.policy.name else f"-{policy.name}"
 
     def screen_since(self, *, as_of: dt.date, since: dt.date, policy: Policy | None = None) -> AlertResult:
         """Alerts on what was recorded since a day, on any day of the month: emergencies do not wait for the monthly screening.
 
         One workbook a township goes to `outputs/<day>/alerts-since-<since>/`; the ledger takes the alerts in, so that the monthly
-        screening does not raise them again.
+        screening does not raise them again. Another pack and an earlier day leave it as it is, as in `screen`.
 
         Raises
         ------
@@ -515,15 +520,16 @@ class Project:
         from returnrisk.screening import screen_since
         from returnrisk.screening_outputs import alert_ledger, write_alerts_since
 
+        rules = policy or self.policy
         view = self.store().as_of(as_of)
         with alert_ledger(self.root / "alerts") as ledger:
             self.progress("screen", 0, 1)
-            found = screen_since(view, policy=policy or self.policy, since=since, known=ledger.known)
+            found = screen_since(view, policy=rules, since=since, known=ledger.known)
             places = village_names(view, county_zh=self.config.county_zh)
-            folder = self.output_folder(as_of) / f"alerts-since-{since.isoformat()}"
+            folder = self.output_folder(as_of) / f"alerts-since-{since.isoformat()}{self._trial(rules)}"
             result = write_alerts_since(found, folder, view=view, villages=places)
-            ledger.take_in(found.alerts)
-        return result
+            kept = not self._trial(rules) and ledger.take_in(found.alerts, day=as_of)
+        return replace(result, in_ledger=kept)
 
     def _export_request(self, name: str, numbers: Path | None) -> ExportRequest:
         from returnrisk.office_export import household_numbers, load_export_mapping, read_household_numbers

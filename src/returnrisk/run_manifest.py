@@ -12,13 +12,17 @@ NAME = "manifest.json"
 
 
 def seal(folder: Path, **made_from: Any) -> Path:
-    """Write the manifest of everything in `folder` but what lies in a sealed folder inside it; `made_from` goes in beside the checksums."""
+    """Write the manifest of everything in `folder` but what is hidden or lies in a sealed folder inside it; `made_from` goes in beside the checksums."""
     inside = [p.parent for p in folder.rglob(NAME) if p.parent != folder]
-    own = (p for p in folder.rglob("*") if p.is_file() and p.name != NAME and not p.name.startswith("."))
+    own = (p for p in folder.rglob("*") if p.is_file() and p.name != NAME and not _is_hidden(p.relative_to(folder)))
     files = sorted(p for p in own if not any(p.is_relative_to(other) for other in inside))
     content = {"schema": 1, **made_from, "files": {p.relative_to(folder).as_posix(): sha256_of(p) for p in files}}
     write_json(folder / NAME, content)
     return folder / NAME
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def unseal(folder: Path) -> None:

@@ -85,6 +85,8 @@ class ScreenResult:
         The county's workbook, one a township (with identities), the page to publish.
     exported
         Files of the county's existing system; None where none were asked for.
+    in_ledger
+        Whether the county's ledger took the alerts in: not of a trial with another pack, nor of a day that was looked back at.
     """
 
     screening: Screening
@@ -94,6 +96,7 @@ class ScreenResult:
     township_workbooks: tuple[Path, ...]
     page: Path
     exported: ExportResult | None
+    in_ledger: bool = False
 
     def frame(self) -> pd.DataFrame:
         """One row per township: counts of `RollUp.areas`."""
@@ -103,11 +106,12 @@ class ScreenResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlertResult:
-    """Alerts since a day, and a workbook for each township that has one."""
+    """Alerts since a day, and a workbook for each township that has one; `in_ledger` as of `ScreenResult`."""
 
     found: AlertsSince
     folder: Path
     workbooks: tuple[Path, ...]
+    in_ledger: bool = False
 
     def frame(self) -> pd.DataFrame:
         """The alerts, one row each."""

@@ -12,7 +12,7 @@ SHOWN = ("table_name", "label_zh", "office", "share_on_file", "entry_zh")
 
 @export_app.command(name="check")
 def check_export(name: str | None = None, *, project: ProjectDir = HERE, json_: AsJson = False) -> int:
-    """Check a layout: every problem with its code, file and key. Exit 3 when there is one.
+    """Check a layout: every problem with its code, file and key. Exit 3 when one of them keeps it from being used.
 
     Parameters
     ----------
@@ -22,15 +22,17 @@ def check_export(name: str | None = None, *, project: ProjectDir = HERE, json_: 
     from returnrisk.office_export import check_export_mapping, export_mappings
 
     folder = project / "export"
-    found = {n: [str(p) for p in check_export_mapping(n, folder)] for n in ([name] if name else export_mappings(folder))}
+    found = {n: check_export_mapping(n, folder) for n in ([name] if name else export_mappings(folder))}
     if json_:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        print(json.dumps({n: [str(p) for p in problems] for n, problems in found.items()}, ensure_ascii=False, indent=2))
     else:
         for layout, problems in found.items():
-            print(f"{layout}: {f'{len(problems)} 个问题 problems' if problems else '可用 usable'}")
+            n_blocking, n_notices = sum(p.blocks for p in problems), sum(not p.blocks for p in problems)
+            said = f"{n_blocking} 个问题 problems" if n_blocking else "可用 usable"
+            print(f"{layout}: {said}{f'，{n_notices} 处提醒 warnings' if n_notices else ''}")
             for problem in problems:
                 print(f"  {problem}")
-    return 3 if any(found.values()) else 0
+    return 3 if any(p.blocks for problems in found.values() for p in problems) else 0
 
 
 @export_app.command(name="fields")

@@ -21,6 +21,7 @@ Since = Annotated[
     dt.date | None,
     Parameter(name="--since", help="只看此日起登记的预警 YYYY-MM-DD。Only alerts on what was recorded since this day."),
 ]
+TRIAL = "试算或回看：预警台账未改动 / a trial with another pack, or a day before the ledger's latest alert: the ledger was left as it is"
 TOWNSHIP_COLUMNS = (
     "area_zh",
     "n_screened",
@@ -50,7 +51,7 @@ def screen(
     Parameters
     ----------
     pack
-        Another policy pack than the project's.
+        Another policy pack than the project's: a trial, in a folder of its own; the ledger of alerts stays as it is.
     export
         Also write the files of the county's existing system, by this mapping.
     numbers
@@ -92,6 +93,7 @@ def _show_screening(result: ScreenResult, *, as_json: bool) -> None:
         "county": result.county_workbook.as_posix(),
         "townships": result.township_workbooks[0].parent.as_posix() if result.township_workbooks else "",
         "page": result.page.as_posix(),
+        "in_ledger": result.in_ledger,
     }
     if result.exported is not None:
         content["export"] = result.exported.folder.as_posix()
@@ -103,6 +105,7 @@ def _show_screening(result: ScreenResult, *, as_json: bool) -> None:
         "{screened} households screened, {falling} with a fall, {unknown} cannot be told; {alerts} alerts not closed, {new_alerts} new, "
         "{overdue} overdue".format(**counts),
         *(f"{row['code']} {row['zh']} {row['en']}: {row['n_households']}" for row in problems.to_dict("records")),
+        *(() if result.in_ledger else (TRIAL,)),
         *(str(content[name]) for name in ("county", "townships", "page", "export") if content.get(name)),
     ]
     shown = result.frame()[list(TOWNSHIP_COLUMNS)].round(3)
@@ -118,7 +121,13 @@ def _show_alerts(result: AlertResult, *, as_json: bool) -> None:
         "alerts": len(found.alerts),
         "households": int(found.alerts["household_id"].nunique()),
         "workbooks": [path.as_posix() for path in result.workbooks],
+        "in_ledger": result.in_ledger,
     }
     said = f"{found.since} 起登记的新预警 {content['alerts']} 条，{content['households']} 户 / {content['alerts']} new alerts, {content['households']} households"
     counts = found.rules[["rule", "n_yes", "n_cannot_tell", "n_alerts"]]
-    show(content, as_json=as_json, table=counts, text="\n".join([said, *(path.as_posix() for path in result.workbooks)]))
+    show(
+        content,
+        as_json=as_json,
+        table=counts,
+        text="\n".join([said, *(() if result.in_ledger else (TRIAL,)), *(path.as_posix() for path in result.workbooks)]),
+    )

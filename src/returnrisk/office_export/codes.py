@@ -23,6 +23,10 @@ CODES: Mapping[str, tuple[str, str]] = {
     "EXP110": ("把“无法判断”写成了“否”", "cannot tell written as no"),
     "EXP111": ("仍是草稿", "still a draft"),
     "EXP112": ("索要不得采集的内容", "asks for what may never be collected"),
+    "EXP113": (
+        "会让人看出谁投诉、举报或被反映过，仍可使用",
+        "lets readers see who complained or was reported: usable all the same",
+    ),
     "EXP201": ("映射索要联系信息，但未提供", "the mapping asks for identities and they were not given"),
     "EXP202": ("筛查与数据视图不是同一天", "screening and view are of different days"),
     "EXP203": ("目标文件夹不是导出文件夹", "the folder holds something that is no export"),
@@ -31,8 +35,8 @@ CODES: Mapping[str, tuple[str, str]] = {
     "EXP206": ("联系信息中有身份证号", "identity numbers among the identities"),
 }
 """Code → Chinese and English. 0xx: a row of an export; 1xx: a mapping; 2xx: what was asked for."""
-NOTICES = ("EXP005",)
-"""Problems of a row that is written all the same."""
+NOTICES = ("EXP005", "EXP113")
+"""Problems of a row that is written, or of a mapping that can be used, all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class MappingProblem:
     mapping: str
     key: str
     text: str
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the mapping cannot be used before it is mended."""
+        return self.code not in NOTICES
 
     def __str__(self) -> str:
         """Code, place, what is wrong."""

@@ -7,14 +7,12 @@ import datetime as dt
 import io
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from returnrisk.errors import UsageError
-from returnrisk.store.files import sha256_of
+from returnrisk.store.files import folder_in_place, sha256_of
 
 MANIFEST = "manifest.json"
 KIND = "office_export"
@@ -111,26 +109,13 @@ def replace_folder(folder: Path, files: Mapping[str, bytes], *, manifest: Mappin
     OSError
         The disk is full, or another program holds a file of the earlier export open (Windows).
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh, old = (folder.with_name(f".{what}-{secrets.token_hex(6)}") for what in ("part", "old"))
-    try:
-        fresh.mkdir(mode=0o700)  # households, and names where a layout asks for them: for the owner only (no effect on Windows)
+    # households, and names where a layout asks for them: for the owner only
+    with folder_in_place(folder, mode=0o700) as fresh:
         for name, content in files.items():
             _write(fresh / name, content)
         sums = {name: sha256_of(fresh / name) for name in sorted(files)}
         text = json.dumps({"kind": KIND, "schema": 1, **manifest, "files": sums}, ensure_ascii=False, indent=2, sort_keys=True)
         _write(fresh / MANIFEST, f"{text}\n".encode())
-        if folder.exists():
-            folder.replace(old)
-        try:
-            fresh.replace(folder)
-        except OSError:
-            if old.exists():
-                old.replace(folder)
-            raise
-    finally:
-        for left in (fresh, old):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -25,6 +25,8 @@ _UNKNOWN = (None, "unknown")
 RESERVED = ("problems.csv", "manifest.json")
 PLACEHOLDERS = {"day": "20240131", "year": "2024", "month": "01"}
 _ID_FIELDS = re.compile(r"person_id|identity_number|id_number|id_card|sfz|身份证|证件号", re.IGNORECASE)
+_TELLING = ("rule", "title_zh", "title_en", "office", "evidence_zh", "evidence_en", "channel", "cause", "value", "threshold")
+"""Fields of an alert from which a reader learns, or works out, that somebody spoke of the household (`screening.neutral_rules`)."""
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
 _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠].", re.DOTALL)
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -78,6 +80,22 @@ def _file_problems(file: ExportFile, tables: Mapping[str, ExportTable]) -> Found
             yield from (("EXP106", key, _no_code(c, field)) for c in codes if not _is_code(c, field))
     for column in file.columns:
         yield from _column_problems(column, file, tables, key=f"columns.{column.header}")
+    yield from _complaint_problems(file)
+
+
+def _complaint_problems(file: ExportFile) -> Found:
+    """Where readers of the file would learn of whom somebody complained."""
+    telling = {"alerts": _TELLING if file.complaints == "named" else (), "monitoring": ("channel",)}.get(file.table, ())
+    asked = [(f"columns.{c.header}", c.table, c.field) for c in file.columns]
+    asked += [(f"where.{'.'.join(reference)}", *reference) for reference in file.where]
+    for key, table, name in asked:
+        if table == file.table and name in telling:
+            mend = "`complaints: neutral` (the default)" if table == "alerts" else "`blank: true`"
+            yield (
+                "EXP113",
+                key,
+                f"{table}.{name} shows who complained or was reported: {mend} unless only the bureau that keeps the complaints reads it",
+            )
 
 
 def _field(

@@ -146,15 +146,16 @@ def load_export_mapping(name: str, folder: Path | None = None, *, contracts: Map
     ['alerts', 'income_totals', 'monitoring']
     """
     mapping, problems = read_export_mapping(name, folder, contracts=contracts)
-    if problems or mapping is None:
-        raise ContractError("\n  ".join(map(str, problems)))
+    blocking = [p for p in problems if p.blocks]
+    if blocking or mapping is None:
+        raise ContractError("\n  ".join(map(str, blocking)))
     return mapping
 
 
 def check_export_mapping(
     name: str, folder: Path | None = None, *, contracts: Mapping[str, Contract] | None = None
 ) -> list[MappingProblem]:
-    """Everything that is wrong with a layout; nothing when it can be used.
+    """Everything that is wrong with a layout, and what its office should know; it can be used when none of it `blocks`.
 
     Raises
     ------
