@@ -40,6 +40,7 @@ COMMANDS = {
     ("screen",): cli.screen,
     ("export", "check"): cli.check_export,
     ("export", "fields"): cli.fields,
+    ("audit", "leakage"): cli.check_leakage,
 }
 SCRIPT = Path(sys.executable).with_name("returnrisk")
 SMALL_DAY = "2025-03-31"
@@ -123,11 +124,13 @@ def test_every_promised_command_is_there():
         "policy",
         "screen",
         "export",
+        "audit",
     ]
     assert {name for name in cli.app if not name.startswith("-")} == set(promised)
     assert {name[0] for name in COMMANDS} == set(promised)
     assert {name for name in cli.models_app if not name.startswith("-")} == {"list", "promote"}
     assert {name for name in cli.policy_app if not name.startswith("-")} == {"show", "check", "account"}
+    assert {name for name in cli.audit_app if not name.startswith("-")} == {"leakage"}
     assert {name for name in cli.export_app if not name.startswith("-")} == {"check", "fields"}
 
 
@@ -169,6 +172,7 @@ def test_help_names_all_commands_in_both_languages(returnrisk):
         ("score", "--as-of", "2025-13-40"),
         ("score", "--as-of", "yesterday"),
         ("demo", "--households", "many"),
+        ("audit", "leakage"),
         ("models", "promote", "--version", "first"),
         ("benchmark", "eph"),
         ("benchmark", "eph", "--data", ".", "--train-until", "2010-Q4"),
@@ -191,7 +195,11 @@ WITHOUT_PROJECT = {("init",), ("simulate",), ("benchmark", "eph"), ("demo",), ("
 @pytest.mark.parametrize("name", [n for n in COMMANDS if n not in WITHOUT_PROJECT], ids=" ".join)
 def test_where_there_is_no_project_every_command_ends_with_2_and_advice(returnrisk, name, tmp_path):
     dated = {"score", "visits", "report", "run", "show", "screen", "fields", "account"}
-    asked = [*(["H-0001"] if name[-1] == "account" else []), *(["--as-of", "2025-09-30"] if name[-1] in dated else [])]
+    asked = [
+        *(["fall-12m"] if name == ("audit", "leakage") else []),
+        *(["H-0001"] if name[-1] == "account" else []),
+        *(["--as-of", "2025-09-30"] if name[-1] in dated else []),
+    ]
     ended = returnrisk(*name, *asked, "--project", tmp_path / "nowhere")
     assert ended.code == 2
     assert "returnrisk init" in ended.err

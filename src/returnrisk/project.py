@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from returnrisk.accuracy import Accuracy
     from returnrisk.backtest import BacktestSettings
     from returnrisk.ingest.inbox import IngestResult
+    from returnrisk.leakage import LeakageAudit
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
     from returnrisk.screening_outputs import ExportRequest
@@ -103,8 +104,20 @@ class Project:
     @cached_property
     def spec(self) -> ModelSpec:
         """The model specification in use: a `.toml` of the folder, or a shipped one by name."""
-        own = self.root / "models" / f"{self.config.model}.toml"
-        return load_model_spec(own if own.is_file() else self.config.model)
+        return self.specification(self.config.model)
+
+    def specification(self, name: str) -> ModelSpec:
+        """A model specification: a `.toml` file by path, one of the folder's `models/` by name, or a shipped one by name.
+
+        Raises
+        ------
+        UnknownNameError
+            There is none of that name.
+        ConfigError
+            The file is wrong.
+        """
+        own = self.root / "models" / f"{name}.toml"
+        return load_model_spec(own if own.is_file() else name)
 
     @cached_property
     def policy(self) -> Policy:
@@ -147,16 +160,9 @@ class Project:
 
         return cached_snapshot(self.root / "snapshots", store or self.store(), as_of, spec=self.spec)
 
-    def specification(self, name: str | Path | None = None) -> ModelSpec:
-        """A model specification: a `.toml` by its path, one of the folder's `models/` or a shipped one by name; default the one in use."""
-        if name is None:
-            return self.spec
-        own = self.root / "models" / f"{name}.toml"
-        return load_model_spec(own if own.is_file() else name)
-
     def backtest(
         self,
-        names: Sequence[str | Path] | None = None,
+        names: Sequence[str] | None = None,
         *,
         as_of: dt.date | None = None,
         settings: BacktestSettings | None = None,
@@ -246,6 +252,46 @@ class Project:
             bundle_location=bundle.path.relative_to(self.root).as_posix(),
         )
         return TrainResult(training=training, bundle=bundle, version=version)
+
+    def audit_leakage(self, spec: str | None = None, *, as_of: dt.date | None = None) -> LeakageAudit:
+        """Whether what a specification would be trained on knows what it could not have known (`docs/leakage.md`); nothing is trained.
+
+        Parameters
+        ----------
+        spec
+            As for `specification`; default the one in use.
+        as_of
+            Day on which everything is looked at; default the last recording day.
+
+        Raises
+        ------
+        UnknownNameError, ConfigError
+            No such specification, or a wrong one.
+        NotEnoughDataError
+            History too short for fit, calibration and test.
+        """
+        from returnrisk import snapshot_cache
+        from returnrisk.features.snapshot import build_snapshot
+        from returnrisk.leakage import audit_leakage, days_of_audit
+        from returnrisk.training import plan_split
+
+        asked = self.spec if spec is None else self.specification(spec)
+        store = self.store()
+        known_on = as_of or store.last_recorded_on()
+        split = plan_split(store, asked, known_on=known_on)
+        folder, days = self.root / "snapshots", days_of_audit(split)
+        snapshot_cache.fill(folder, store, days, spec=asked, store_folder=self.root / "store", progress=self.progress)
+
+        def snapshots(source: Store, day: dt.date) -> Snapshot:
+            if source is store:
+                return snapshot_cache.cached_snapshot(folder, store, day, spec=asked)
+            return build_snapshot(
+                source.as_of(day), spec=asked.outcome, families=asked.families
+            )  # of a store that is none: not kept
+
+        return audit_leakage(
+            store, asked, known_on=known_on, snapshots=snapshots, split=split, seed=self.config.seed, progress=self.progress
+        )
 
     def promote(self, *, version: int | None = None) -> ModelVersion:
         """Make a version (default: the candidate) the champion that lists are made with."""

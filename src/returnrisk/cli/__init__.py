@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from returnrisk.cli.account import show_account
+from returnrisk.cli.audit import check_leakage
 from returnrisk.cli.backtest import backtest_models
-from returnrisk.cli.common import app, benchmark_app, export_app, models_app, policy_app
+from returnrisk.cli.common import app, audit_app, benchmark_app, export_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
 from returnrisk.cli.export import check_export, fields
 from returnrisk.cli.policy import check_policy, show_policy
@@ -21,9 +22,11 @@ from returnrisk.errors import ReturnRiskError, UsageError
 
 __all__ = [
     "app",
+    "audit_app",
     "backtest_models",
     "benchmark_app",
     "check_export",
+    "check_leakage",
     "check_policy",
     "demo",
     "eph",

@@ -23,6 +23,9 @@ STAGE_WORDS = {
     "write": "写入数据仓 write store", "snapshot": "快照 snapshots", "label": "标签 labels", "fit": "训练 fit", "evaluate": "评估 evaluate",
     "register": "登记模型 register", "score": "评分 score", "visits": "走访名单 visit list", "report": "报告 report",
     "screen": "排查 screening", "workbooks": "工作簿 workbooks",
+    "LEAK001": "登记日 recording days", "LEAK002": "单个特征 single features", "LEAK003": "晚到一个月 a month later",
+    "LEAK004": "结果变量 outcome columns", "LEAK005": "识别之后 after identification", "LEAK006": "窗口重叠 windows",
+    "LEAK007": "区域汇总 area aggregates",
 }  # fmt: skip
 
 app = App(
@@ -34,10 +37,12 @@ models_app = App(name="models", help="模型登记簿。The model registry.")
 benchmark_app = App(name="benchmark", help="在公开真实数据上检验。Measure on public real data.")
 policy_app = App(name="policy", help="政策规则包。The rules of a county, as data.")
 export_app = App(name="export", help="导出到县里已有的系统。Files for the county's existing system.")
+audit_app = App(name="audit", help="检查模型会不会用到不该知道的。Whether a model knows what it could not have known.")
 app.command(models_app)
 app.command(benchmark_app)
 app.command(policy_app)
 app.command(export_app)
+app.command(audit_app)
 
 ProjectDir = Annotated[Path, Parameter(name="--project", help="项目文件夹。The project folder.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="只输出JSON。Print JSON only.")]

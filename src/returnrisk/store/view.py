@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,16 @@ class Store:
     def as_of(self, day: dt.date) -> View:
         """Every table as it was known at the end of `day`."""
         return View(store=self, day=day)
+
+    def rewritten(self, change: Callable[[str, ir.Table], ir.Table], *, name: str) -> Store:
+        """A store on the same engine, every table of which (all its versions) went through `change`; without identities.
+
+        For asking what a computation would have seen had other rows been on file. `name` must say all that `change` depends on: two
+        stores of one name count as one.
+        """
+        fingerprint = hashlib.sha256(f"{self.manifest.fingerprint} {name}".encode()).hexdigest()
+        tables = {table: change(table, rows) for table, rows in self._tables.items() if not self.contracts[table].restricted}
+        return replace(self, manifest=replace(self.manifest, fingerprint=fingerprint), _tables=tables)
 
     def delay_days(self, table: str) -> int:
         """Declared reporting delay of a table, in days."""
