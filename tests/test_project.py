@@ -283,13 +283,35 @@ def test_shuffled_files_give_the_same_list_report_and_model(demo, tmp_path):
     assert bytes_below(trained.bundle.path) == bytes_below(demo.training.bundle.path)
 
 
-def test_a_learner_that_no_bundle_holds_is_refused_before_any_work(small_copy):
-    project = small_copy()
-    config = project.root / "returnrisk.toml"
-    config.write_text(config.read_text(encoding="utf-8").replace('"fall-12m"', '"fall-12m-hazard"'), encoding="utf-8")
-    with pytest.raises(ConfigError, match="a hazard model can be measured"):
-        open_project(project.root).train()
-    assert not (project.root / "snapshots").exists()
+LEARNERS = {
+    "hazard": '[learner.params]\npenalty = 5.0\ncolumns = ["income_log_ratio", "n_seriously_ill", "n_out_of_work_12m", "village_below_share"]',
+    "scorecard": '[learner.params]\ncolumns = ["income_line_ratio", "n_seriously_ill", "n_out_of_work_12m", "village_below_share"]',
+    "vulnerability": '[learner.params]\ncolumn = "income_line_ratio"\ncolumns = ["n_members", "n_full_labour", "n_seriously_ill", "ex_poor"]',
+    "logistic": "[learner.params]\nC = 0.2",
+}
+
+
+@pytest.mark.parametrize(
+    "learner", ["hazard", *(pytest.param(name, marks=pytest.mark.slow) for name in LEARNERS if name != "hazard")]
+)
+def test_a_model_of_any_learner_goes_the_whole_way_to_a_list_with_reasons(demo, demo_copy, learner):
+    path = demo_copy.root / "models" / "fall-12m.toml"
+    text = path.read_text(encoding="utf-8")
+    start, end = text.index("[learner]"), text.index("[calibration]")
+    path.write_text(f'{text[:start]}[learner]\nname = "{learner}"\n{LEARNERS[learner]}\n\n{text[end:]}', encoding="utf-8")
+    project = open_project(demo_copy.root)
+    trained = project.train(as_of=demo.as_of)
+    assert not (trained.bundle.path / "booster.txt").exists()
+    project.promote(version=trained.version.version)
+    listed = project.run(as_of=demo.as_of)
+    everyone = listed.scores.table.set_index("household_id")
+    assert everyone["risk"].between(0, 1).all()
+    assert everyone["risk"].nunique() > 50
+    reasons = listed.scores.reasons
+    assert set(reasons["feature"]) <= set(trained.bundle.feature_names) | set(reasons["feature"][reasons["family"] == "income"])
+    assert (reasons.groupby("household_id")["position"].min() == 1).all()
+    assert set(listed.frame()["household_id"]) <= set(everyone.index)
+    assert_frame_equal(project.evaluate().frame(), trained.training.accuracy.frame(), check_exact=True)
 
 
 def test_evaluating_again_gives_exactly_what_training_measured(demo):

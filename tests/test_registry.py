@@ -20,13 +20,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from returnrisk.calibration import fit_calibration
+from returnrisk.calibration import fit_calibration, restore_calibration
 from returnrisk.errors import BundleError, DataError, RegistryError, StoreError, UnknownNameError
-from returnrisk.models import make_learner
+from returnrisk.models import LEARNERS, make_learner
 from returnrisk.registry import Bundle, BundleContent, Catalogue, load_bundle, write_bundle
 from returnrisk.registry.booster_text import booster_problems
 from returnrisk.registry.mlflow_home import quiet_mlflow
 from returnrisk.registry.sealed_folder import json_bytes, manifest_for
+from returnrisk.registry.serving import BundleScorer
 from returnrisk.store.lock import exclusive
 
 NAMES = ("line_ratio", "out_of_pocket_12m", "n_members")
@@ -108,6 +109,24 @@ def test_a_bundle_gives_back_what_was_put_in(bundle: Bundle, content: BundleCont
     assert bundle.data_fingerprint == "d" * 64
     learners = json.loads((bundle.path / "learners.json").read_text(encoding="utf-8"))
     assert learners["model"]["fitted"] == {"text": {"file": "booster.txt"}}, "the text stands once, in booster.txt"
+
+
+@pytest.mark.parametrize("kind", [k for k in LEARNERS if k != "lightgbm"])
+def test_a_model_of_any_learner_is_sealed_without_a_booster(content: BundleContent, tmp_path: Path, kind: str):
+    (frame, y), (later, _) = households(), households(seed=8)
+    params: dict[str, Any] = {"column": "line_ratio"} if kind in ("income_only", "vulnerability") else {}
+    learner = make_learner(kind, feature_names=NAMES, params=params).fit(frame, y)
+    curve = restore_calibration(content.calibration["model"])
+    changed = dataclasses.replace(content, learners={**content.learners, "model": learner.to_state()})
+    bundle = write_bundle(changed, folder=tmp_path / "exported")
+    assert bundle.content == changed
+    assert bundle.booster_text == ""
+    assert not (bundle.path / "booster.txt").exists()
+    scorer = BundleScorer(load_bundle(bundle.path))
+    assert np.array_equal(scorer.risk(later), curve.apply(learner.decision_function(later)))
+    reseal(bundle, booster_txt=content.learners["model"]["fitted"]["text"].encode())
+    with pytest.raises(BundleError, match=rf"booster\.txt: stands beside a model of kind {kind}"):
+        load_bundle(bundle.path)
 
 
 def test_the_same_content_has_the_same_fingerprint_and_bytes_anywhere(bundle: Bundle, content: BundleContent, tmp_path: Path):

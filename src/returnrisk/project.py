@@ -204,8 +204,6 @@ class Project:
 
         Raises
         ------
-        ConfigError
-            The specification's learner is one that no bundle can hold (`docs/models.md`).
         NotEnoughDataError
             History too short, or too few events.
         """
@@ -214,11 +212,6 @@ class Project:
         from returnrisk.registry import write_bundle
         from returnrisk.training import plan_split, train
 
-        if (learner := self.spec.learner.name) != "lightgbm":
-            raise ConfigError(
-                f"{self.spec.name}: a {learner} model can be measured (returnrisk.training.train) but not yet sealed and registered; "
-                "choose a specification whose learner is lightgbm"
-            )
         store = self.store()
         day = as_of or store.last_recorded_on()
         split = plan_split(store, self.spec, known_on=day)

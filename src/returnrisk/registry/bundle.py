@@ -1,8 +1,8 @@
 """A model as a folder of text files that can be checked before anything is parsed, and moved wherever one likes.
 
     fall-12m-3f2a9c01b7de/
-        booster.txt         the LightGBM model, as text
-        learners.json       states of all learners, by name; that of `model` without its text
+        booster.txt         the LightGBM model, as text; no file where the model is another learner
+        learners.json       states of all learners, by name; that of a LightGBM `model` without its text
         calibration.json    calibration state of each learner
         features.json       the feature contract: catalogue fingerprint and the ordered features
         spec.json           the model specification it was trained by
@@ -24,16 +24,20 @@ from pathlib import Path
 from typing import Any
 
 from returnrisk.errors import BundleError
+from returnrisk.models import LEARNERS
 from returnrisk.registry.booster_text import booster_problems
 from returnrisk.registry.card import card_problems, render_card
 from returnrisk.registry.sealed_folder import json_bytes, manifest_for, read_manifest, read_sealed, write_sealed
 
 SCHEMA = 1
+BOOSTER = "booster.txt"
 BUNDLE_FILES = frozenset(
-    {"booster.txt", "calibration.json", "card.json", "card.md", "environment.json", "features.json", "learners.json", "spec.json"}
+    {"calibration.json", "card.json", "card.md", "environment.json", "features.json", "learners.json", "spec.json"}
 )
-MODEL = "model"  # the learner that scores; its LightGBM text is a file of its own
-_TEXT_ELSEWHERE = {"file": "booster.txt"}
+"""Of every bundle; `BOOSTER` beside them where the model is LightGBM."""
+MODEL = "model"  # the learner that scores; a LightGBM text is a file of its own
+BOOSTED = "lightgbm"
+_TEXT_ELSEWHERE = {"file": BOOSTER}
 _FEATURE_KEYS = ("name", "family", "unit", "dtype", "monotone")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")  # a folder on Windows (short: paths end at 260) and a registered model
 
@@ -64,7 +68,7 @@ class BundleContent:
     Parameters
     ----------
     learners
-        JSON state of each learner, by name, as `to_state` gave it: `model` (LightGBM), and those it is compared with.
+        JSON state of each learner, by name, as `to_state` gave it: `model`, and those it is compared with.
     calibration
         JSON calibration state of each of them, by the same names.
     catalogue
@@ -99,7 +103,7 @@ class Bundle:
 
     @property
     def booster_text(self) -> str:
-        """The LightGBM model as text, proven whole."""
+        """The LightGBM model as text, proven whole; empty where the model is another learner."""
         return _booster_text(self.content.learners)
 
     @property
@@ -161,7 +165,7 @@ def write_bundle(content: BundleContent, *, folder: Path) -> Bundle:
 def load_bundle(path: Path, *, fingerprint: str | None = None) -> Bundle:
     """Read the bundle in the folder `path`, wherever it was moved to, after verifying all of it.
 
-    Nothing is handed to LightGBM here. Checked first: manifest, schema number, files present and no others, sizes, sha256, the
+    Nothing is handed to a learner here. Checked first: manifest, schema number, files present and no others, sizes, sha256, the
     fingerprint; then whether the booster's text is whole and the parts agree.
 
     Parameters
@@ -185,7 +189,9 @@ def load_bundle(path: Path, *, fingerprint: str | None = None) -> Bundle:
     """
     manifest = read_manifest(path)
     _check_schema(manifest, path=path)
-    files = read_sealed(path, manifest=manifest, expected=BUNDLE_FILES)
+    listed = manifest.get("files")
+    boosted = isinstance(listed, dict) and BOOSTER in listed
+    files = read_sealed(path, manifest=manifest, expected=BUNDLE_FILES | {BOOSTER} if boosted else BUNDLE_FILES)
     if fingerprint is not None and manifest["fingerprint"] != fingerprint:
         raise BundleError(
             f"bundle {path.name} has fingerprint {manifest['fingerprint'][:12]}, expected {fingerprint[:12]}: it is whole, but another model"
@@ -222,6 +228,12 @@ def _booster_text(learners: Mapping[str, Any]) -> str:
     return text if isinstance(text, str) else ""
 
 
+def _is_boosted(learners: Mapping[str, Any]) -> bool:
+    """Whether the model's state is that of LightGBM, with a place for its text."""
+    state = learners.get(MODEL)
+    return isinstance(state, dict) and state.get("kind") == BOOSTED and isinstance(state.get("fitted"), dict)
+
+
 def _with_text(learners: Mapping[str, Any], text: object) -> dict[str, Any]:
     """`learners` with `text` in the place of the booster's text."""
     state = learners[MODEL]
@@ -229,8 +241,9 @@ def _with_text(learners: Mapping[str, Any], text: object) -> dict[str, Any]:
 
 
 def _to_files(content: BundleContent) -> dict[str, bytes]:
+    boosted = _is_boosted(content.learners)
     parts = {
-        "learners.json": _with_text(content.learners, _TEXT_ELSEWHERE),
+        "learners.json": _with_text(content.learners, _TEXT_ELSEWHERE) if boosted else content.learners,
         "calibration.json": content.calibration,
         "features.json": {"catalogue": content.catalogue, "features": content.features},
         "spec.json": content.spec,
@@ -240,16 +253,17 @@ def _to_files(content: BundleContent) -> dict[str, bytes]:
     files = {name: json_bytes(value, what=name) for name, value in parts.items()}
     # rendered from what card.json will give back, so that both say the same after a round trip
     files["card.md"] = render_card(json.loads(files["card.json"])).encode()
-    files["booster.txt"] = _booster_text(content.learners).encode()
+    if boosted:
+        files[BOOSTER] = _booster_text(content.learners).encode()
     return files
 
 
 def _from_files(files: Mapping[str, bytes], *, path: Path) -> BundleContent:
     try:
         parts = {name: json.loads(data) for name, data in files.items() if name.endswith(".json")}
-        contract = parts["features.json"]
+        contract, learners = parts["features.json"], parts["learners.json"]
         return BundleContent(
-            learners=_with_text(parts["learners.json"], files["booster.txt"].decode()),
+            learners=_with_text(learners, files[BOOSTER].decode()) if BOOSTER in files else learners,
             calibration=parts["calibration.json"],
             catalogue=contract["catalogue"],
             features=contract["features"],
@@ -301,8 +315,9 @@ def _wrongly_typed(content: BundleContent) -> list[str]:
 
 def _learner_problems(content: BundleContent) -> list[str]:
     names = [feature.get("name") for feature in content.features]
-    if MODEL not in content.learners or content.learners[MODEL].get("kind") != "lightgbm":
-        return [f"learners: '{MODEL}' is missing or is not of kind lightgbm"]
+    kind = content.learners.get(MODEL, {}).get("kind")
+    if kind not in LEARNERS:
+        return [f"learners: '{MODEL}' is missing or is of kind '{kind}'; known: {', '.join(LEARNERS)}"]
     problems = []
     for learner, state in sorted(content.learners.items()):
         unknown = [name for name in state.get("feature_names", ()) if name not in names]
@@ -312,8 +327,10 @@ def _learner_problems(content: BundleContent) -> list[str]:
             )
     if content.learners[MODEL].get("feature_names") != names:
         problems.append(f"learners: {MODEL} was fitted on other features, or in another order, than the contract says")
+    if kind != BOOSTED:
+        return [*problems, *([f"{BOOSTER}: stands beside a model of kind {kind}"] if _booster_text(content.learners) else [])]
     text = _booster_text(content.learners).encode()
-    return problems + [f"booster.txt: {problem}" for problem in booster_problems(text, n_features=len(names))]
+    return problems + [f"{BOOSTER}: {problem}" for problem in booster_problems(text, n_features=len(names))]
 
 
 def _feature_problems(features: list[dict[str, Any]]) -> list[str]:
