@@ -132,6 +132,16 @@ def test_whether_a_household_is_monitored_is_unknown_where_the_register_of_cases
     assert 25 not in totals()  # in no group that is known of; the roll-up counts it as unknown
 
 
+def test_where_no_file_names_a_line_the_pack_s_is_held_against_the_income():
+    tables = copy_rows(changes_tables())
+    tables["line"] = [{**row, "area_code": 110101} for row in tables["line"]]
+    view = store_of("income-no-line", tables, delay=20).as_of(DAY)
+    whole = {row["household_id"]: row for row in screen_income(view, policy=POLICY).totals.to_pylist()}
+    line = float(POLICY.number("monitoring_line", DAY))
+    assert {row["line_cny_year"] for row in whole.values()} == {Decimal(str(line)).quantize(Decimal("0.01"))}
+    assert whole[2]["gap_line_head_cny"] == max(0.0, round(line - whole[2]["projected_head_cny_year"], 2))
+
+
 def test_the_target_is_of_the_household_and_the_line_per_head():
     one, two = totals()[1], totals()[2]
     assert (one["target_cny"], one["gap_target_cny"]) == (Decimal(13200), 0)

@@ -67,6 +67,9 @@ ELIMINATION: dict[str, tuple[Row, Row, tuple[str | None, str]]] = {
     "rigid unknown": ({"village": NO_EXPENSE}, {"finding": "no_risk"}, (None, "rigid_controlled")),
     "ill, cost over income": ({"own": "20000.01"}, {"risk": "illness"}, ("continue", "risk_gone")),
     "ill, cured": ({"own": "100"}, {"risk": "illness"}, ("eliminable", "all_hold")),
+    "ill on the register": ({"own": "100", "people": [person(health="serious")]}, {"risk": "illness"}, ("continue", "risk_gone")),
+    "one works, another does not": (
+        {"people": [person(employment="self_employed"), person(employment="unemployed")]}, {"risk": "job_loss"}, ("continue", "risk_gone")),
     "no work": ({"people": [person(employment="unemployed")]}, {"risk": "job_loss"}, ("continue", "risk_gone")),
     "work again": ({"people": [person(employment="self_employed")]}, {"risk": "job_loss"}, ("eliminable", "all_hold")),
     "disaster long ago": ({}, {"risk": "disaster"}, ("eliminable", "all_hold")),
@@ -86,6 +89,12 @@ def states() -> pd.DataFrame:
     view = store_of("elimination", made.tables, delay=20).as_of(DAY)
     with kept_facts(view, policy=NATIONAL) as facts:
         return elimination(facts, policy=NATIONAL, day=DAY).to_pandas().set_index("household_id")
+
+
+def test_what_is_missing_is_asked_for_by_the_risk_on_file():
+    asked = states()["missing_fields"]
+    number = {name: list(ELIMINATION).index(name) + 101 for name in ELIMINATION}
+    assert asked[number["nobody looked"]] == "risk_confirmed"  # of an unnamed risk nobody asks for work or claims
 
 
 @pytest.mark.parametrize("name", ELIMINATION)
@@ -143,6 +152,7 @@ CONSISTENCY: dict[str, dict[str, tuple[Row, Row, str]]] = {
         "due yesterday": ({}, {"identified": "2024-12-30"}, "problem"),
         "no files": ({"village": NOTHING}, {}, "cannot_tell"),
         "ended before": ({}, {"identified": "2024-09-01", "early": True}, "problem"),
+        "not delivered": ({}, {"undelivered": True}, "problem"),
         "eliminated": ({}, {"gone": "2024-10-01"}, "not_monitored_or_not_due"),
     },
 }  # fmt: skip
@@ -156,6 +166,8 @@ def checked() -> tuple[pd.DataFrame, pd.DataFrame]:
         columns, monitoring, _ = CONSISTENCY[code][name]
         add_home(made, number, **columns)
         filed: dict[str, Any] = {"identified": "2024-01-10", "risk": "other", **monitoring}
+        if filed.pop("undelivered", False):
+            made.support(number, "job", "2024-02-01", delivered=False)
         if filed.pop("early", False):
             made.support(number, "job", "2024-02-01", ended="2024-08-31")
         monitor(made, number, filed.pop("identified"), filed.pop("risk"), **filed)

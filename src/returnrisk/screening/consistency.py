@@ -134,11 +134,11 @@ def _poor_exit(case: Case) -> Finding:
 
 
 def _no_measure(case: Case) -> Finding:
-    """No measure on file that ran on or after the day of identification, though one was due."""
+    """No delivered measure on file that ran on or after the day of identification, though one was due."""
     import ibis
 
     t, day = case.facts, ibis.literal(case.view.day)
-    s = case.view.table("support").select("household_id", "started_on", "ended_on")
+    s = case.view.table("support").filter(lambda t: t.delivered).select("household_id", "started_on", "ended_on")
     s = s.inner_join(t.select("household_id", "identified_on"), "household_id")
     helped = s.filter((s.started_on <= day) & (s.ended_on.isnull() | (s.ended_on >= s.identified_on)))
     t = t.left_join(helped.select("household_id").distinct().mutate(is_helped=True), "household_id").drop("household_id_right")
