@@ -12,6 +12,7 @@ import pytest
 
 from returnrisk.errors import UnknownNameError
 from returnrisk.policy import load_policy
+from returnrisk.screening.comparison_months import comparison_on
 from returnrisk.screening.income_screening import PARTS, IncomeScreening, screen_income
 from returnrisk.store.view import Store
 from tests.feature_households import copy_rows, day, rough_rows, rough_store, store_of
@@ -130,6 +131,13 @@ def test_who_is_screened_is_a_matter_of_policy():
 def test_whether_a_household_is_monitored_is_unknown_where_the_register_of_cases_never_came():
     assert {23: totals()[23]["monitored"], 24: totals()[24]["monitored"]} == {23: None, 24: True}
     assert 25 not in totals()  # in no group that is known of; the roll-up counts it as unknown
+
+
+@pytest.mark.parametrize(("on", "last", "this"), [("2025-12-28", 2024, 2025), ("2026-03-28", 2025, 2026)])
+def test_until_three_months_have_closed_the_year_just_settled_is_compared(on: str, last: int, this: int):
+    """Income years end on 30 September; on 28 December October alone has closed."""
+    years = comparison_on(changes_store().as_of(day(on)), policy=POLICY)
+    assert (years.last_end, years.this_end) == (day(f"{last}-09-30"), day(f"{this}-09-30"))
 
 
 def test_where_no_file_names_a_line_the_pack_s_is_held_against_the_income():

@@ -118,6 +118,7 @@ CONSISTENCY: dict[str, dict[str, tuple[Row, Row, str]]] = {
     "SCR001": {
         "no cost": ({}, {"risk": "illness"}, "problem"),
         "cost since": ({"own": "1"}, {"risk": "illness"}, "fine"),
+        "the register of expenditure has it": ({"expenses": {"illness": "5000"}}, {"risk": "illness"}, "fine"),
         "free treatment": ({"listed": True}, {"risk": "illness"}, "problem"),
         "no files": ({"village": NO_MEDICAL}, {"risk": "illness"}, "cannot_tell"),
         "no files, cost on file": ({"village": NO_MEDICAL, "own": "1"}, {"risk": "illness"}, "fine"),
@@ -135,6 +136,7 @@ CONSISTENCY: dict[str, dict[str, tuple[Row, Row, str]]] = {
     "SCR004": {
         "six months": ({}, {"identified": "2024-01-10", "gone": "2024-07-10"}, "fine"),
         "a day less": ({}, {"identified": "2024-01-10", "gone": "2024-07-09"}, "problem"),
+        "too soon, and taken in again": ({}, {"before": ("2023-01-10", "2023-02-10")}, "problem"),
         "still monitored": ({}, {}, "not_eliminated"),
     },
     "SCR005": {
@@ -166,6 +168,8 @@ def checked() -> tuple[pd.DataFrame, pd.DataFrame]:
         columns, monitoring, _ = CONSISTENCY[code][name]
         add_home(made, number, **columns)
         filed: dict[str, Any] = {"identified": "2024-01-10", "risk": "other", **monitoring}
+        if earlier := filed.pop("before", None):
+            made.monitoring(number, earlier[0], "other", eliminated=earlier[1], recorded=earlier[1])
         if filed.pop("undelivered", False):
             made.support(number, "job", "2024-02-01", delivered=False)
         if filed.pop("early", False):
@@ -227,7 +231,7 @@ def unchecked(name: str, made: County) -> View:
     return open_store(folder).as_of(DAY)
 
 
-ROWS = {"SCR101": 1, "SCR102": 2, "SCR103": 2, "SCR104": 1, "SCR105": 1, "SCR106": 1, "SCR107": 1}
+ROWS = {"SCR101": 1, "SCR102": 2, "SCR103": 2, "SCR104": 2, "SCR105": 1, "SCR106": 1, "SCR107": 1}
 
 
 @pytest.mark.parametrize("check", INPUT_CHECKS, ids=lambda c: c.code)
@@ -259,3 +263,14 @@ def test_input_checks_without_their_tables_do_not_apply():
     made.tables["line"] = []
     view = store_of("empty", made.tables, delay=20).as_of(DAY)
     assert set(bad_input_counts(view, bad_input(view, policy=NATIONAL))["result"]) == {"not_applicable"}
+
+
+def test_negative_amounts_are_looked_for_in_the_months_that_are_read():
+    made = county()
+    for number in (101, 102):
+        add_home(made, number)
+    made.income(101, "operating", "livestock", [day("2023-10-01")], 10, cost=Decimal(-5))  # last year of 减收排查
+    old = {"household_id": 102, "kind": "tuition", "period_start": day("2022-01-01"), "period_end": day("2022-01-31")}
+    made.tables["expense"].append({**old, "amount_cny": Decimal(-5), "recorded_on": day("2022-02-10")})
+    found = bad_input(unchecked("negative-months", made), policy=NATIONAL).to_pandas()
+    assert found[found["code"] == "SCR105"]["household_id"].tolist() == [101]

@@ -60,15 +60,17 @@ class Check:
 
 
 def _illness_without_cost(case: Case) -> Finding:
-    """No own medical cost from twelve months before the identification to the day; files of those twelve months all came."""
+    """No medical cost, whoever paid it, from twelve months before the identification to the day; files of those twelve months all came."""
     import ibis
 
     t = case.facts
     came = _months_before(case)
-    claims = claims_of_households(case.view).semi_join(t, "household_id")
-    joined = claims.inner_join(t.select("household_id", "identified_on"), "household_id")
+    claims = claims_of_households(case.view).filter(lambda c: c.total_cny > 0).select("household_id", paid_on="treated_on")
+    spent = case.view.table("expense").filter(lambda e: (e.kind == "illness") & (e.amount_cny > 0))
+    costs = claims.union(spent.select("household_id", paid_on="period_end"))
+    joined = costs.inner_join(t.select("household_id", "identified_on"), "household_id")
     since = (joined.identified_on - ibis.interval(months=12)).cast("date")
-    paid = joined.filter((joined.treated_on >= since) & (joined.out_of_pocket_cny > 0)).select("household_id").distinct()
+    paid = joined.filter(joined.paid_on >= since).select("household_id").distinct()
     t = t.left_join(paid.mutate(has_cost=True), "household_id").drop("household_id_right")
     t = t.left_join(came, "household_id").drop("household_id_right")
     problem = ibis.cases((t.has_cost.fill_null(False), False), (t.months_before.fill_null(0) >= 12, True))
@@ -104,11 +106,15 @@ def _no_labour_with_labour(case: Case) -> Finding:
 
 
 def _soon_exit(case: Case) -> Finding:
+    """Of any spell: who was taken out too soon and had to be taken in again is the case that matters most."""
     import ibis
 
-    t = case.facts
-    soonest = (t.identified_on + ibis.interval(months=case.number("soonest_exit_months"))).cast("date")
-    return Finding(t, t.eliminated_on.notnull(), "not_eliminated", t.eliminated_on < soonest, "")
+    t, day = case.facts, ibis.literal(case.view.day)
+    s = case.view.table("monitoring").filter(lambda m: m.eliminated_on.notnull() & (m.eliminated_on <= day))
+    soonest = (s.identified_on + ibis.interval(months=case.number("soonest_exit_months"))).cast("date")
+    exits = s.mutate(is_soon=s.eliminated_on < soonest).group_by("household_id").agg(is_soon=lambda m: m.is_soon.any())
+    t = t.left_join(exits, "household_id").drop("household_id_right")
+    return Finding(t, t.is_soon.notnull(), "not_eliminated", t.is_soon, "")
 
 
 def _poor_exit(case: Case) -> Finding:
