@@ -132,7 +132,15 @@ CONSISTENCY: dict[str, dict[str, tuple[Row, Row, str]]] = {
         "not known": ({"people": [person(disability_grade=None)], "village": NOTHING}, {"risk": "disability"}, "cannot_tell"),
         "other cause": ({}, {"risk": "illness"}, "other_cause_or_not_monitored"),
     },
-    "SCR003": {"no such cause": ({}, {"risk": "other"}, "no_such_risk_type")},
+    "SCR003": {
+        "an able adult": ({}, {"risk": "labour_shortage"}, "problem"),
+        "weak labour": ({"people": [person(labour_capacity="weak")]}, {"risk": "labour_shortage"}, "fine"),
+        "a child said to be able": (
+            {"people": [UNABLE, {**CHILD, "labour_capacity": "full"}]}, {"risk": "labour_shortage"}, "fine"),
+        "not known": ({"people": [person(labour_capacity=None)]}, {"risk": "labour_shortage"}, "cannot_tell"),
+        "other cause": ({}, {"risk": "other"}, "other_cause_or_not_monitored"),
+        "eliminated": ({}, {"risk": "labour_shortage", "gone": "2024-10-01"}, "other_cause_or_not_monitored"),
+    },
     "SCR004": {
         "six months": ({}, {"identified": "2024-01-10", "gone": "2024-07-10"}, "fine"),
         "a day less": ({}, {"identified": "2024-01-10", "gone": "2024-07-09"}, "problem"),

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESULTS = ("problem", "fine", "cannot_tell", "not_applicable")
-NO_LABOUR_TYPE = "labour_shortage"
-"""Code a contract would give the cause 缺劳动力; the shipped one has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +97,8 @@ def _disability_without_disabled(case: Case) -> Finding:
 
 def _no_labour_with_labour(case: Case) -> Finding:
     t = case.facts
-    known = case.view.store.contracts["monitoring"].field("risk_type").valid_values or ()
-    applies = t.monitored.fill_null(False) & (t.risk_type == NO_LABOUR_TYPE)
-    why_not = "other_cause_or_not_monitored" if NO_LABOUR_TYPE in known else "no_such_risk_type"
-    return Finding(t, applies, why_not, t.has_full_labour, "has_full_labour")
+    applies = t.monitored.fill_null(False) & (t.risk_type == "labour_shortage")
+    return Finding(t, applies, "other_cause_or_not_monitored", t.has_full_labour, "has_full_labour")
 
 
 def _soon_exit(case: Case) -> Finding:
@@ -163,7 +159,6 @@ CHECKS: tuple[Check, ...] = (
 )
 WHY_NOT = {
     "other_cause_or_not_monitored": ("风险类型不同或不在监测", "another cause, or not monitored"),
-    "no_such_risk_type": ("数据标准无“缺劳动力”风险类型", "the contract has no such cause"),
     "not_eliminated": ("未标注消除", "not eliminated"),
     "no_recent_exit": ("近期无消除记录", "no recent exit"),
     "not_monitored_or_not_due": ("不在监测或未到期", "not monitored, or not due yet"),
