@@ -198,7 +198,7 @@ CASES: dict[str, tuple[Row, dict[str, Any]]] = {
     "local income": ({"year": "23119", "expenses": {"tuition": "20000"}}, {"expenditure_hardship": 0, "hard_expenditure": 0}),
     "a fen below local income": ({"year": "23118.99", "expenses": {"tuition": "20000"}}, {"expenditure_hardship": 1, "hard_expenditure": 1}),
     "expense files missing": ({"year": "12000", "village": NO_EXPENSE}, {"expenditure_hardship": "rigid_12m_cny", "hard_expenditure": "rigid_12m_cny"}),
-    "missing files, enough on file": ({"year": "12000", "village": NO_EXPENSE, "expenses": {"tuition": "7200"}}, {"expenditure_hardship": 1, "hard_expenditure": 1}),
+    "missing files, enough on file": ({"year": "12000", "village": NO_EXPENSE, "expenses": {"tuition": "7200.01"}}, {"expenditure_hardship": 1, "hard_expenditure": 1}),
     "on dibao": ({"year": "12000", "expenses": {"tuition": "9000"}, "dibao": "granted"}, {"expenditure_hardship": 0, "hard_expenditure": 0}),
     "the same bills twice": ({"year": "12000", "own": "2000", "expenses": {"illness": "2000"}}, {"expenditure_hardship": 0}),
     "the larger of two": ({"year": "12000", "own": "2000", "expenses": {"illness": "3300.01"}}, {"expenditure_hardship": 1}),
@@ -206,8 +206,9 @@ CASES: dict[str, tuple[Row, dict[str, Any]]] = {
     "care, severe": ({"year": "12000", "expenses": {"disability_care": "9000"}, "certificates": [(1, "mental", 2, None)]}, {"expenditure_hardship": 1}),
     "care, grade unknown": ({"year": "12000", "expenses": {"disability_care": "9000"}, "people": [person(disability_grade=9)]}, {"expenditure_hardship": "rigid_12m_cny"}),
     "no kind of the list": ({"year": "12000", "expenses": {"other_rigid": "9000"}}, {"expenditure_hardship": 0}),
-    "60 percent": ({"year": "12000", "expenses": {"tuition": "7200"}}, {"hard_expenditure": 1}),
-    "a fen less": ({"year": "12000", "expenses": {"tuition": "7199.99"}}, {"hard_expenditure": 0}),
+    # FACTS: "12-month rigid spending ÷ income above a local ratio": exactly on it is not above it
+    "60 percent": ({"year": "12000", "expenses": {"tuition": "7200"}}, {"hard_expenditure": 0}),
+    "a fen more": ({"year": "12000", "expenses": {"tuition": "7200.01"}}, {"hard_expenditure": 1}),
     "60 percent at the margin": ({"year": "8000", "expenses": {"tuition": "7200"}}, {"hard_expenditure": 0, "dibao_margin": 1}),
     "poor and unable: perhaps in care": ({"year": "5000", "people": [person(labour_capacity="none")], "expenses": {"tuition": "9000"}}, {"expenditure_hardship": "receives_tekun", "hard_expenditure": "receives_tekun"}),
     # attention

@@ -45,16 +45,14 @@ def _income_less_rigid_below_margin(facts: ir.Table, rules: Rules) -> Any:
     return when(facts.assistance_computable, over(spent, facts.rigid_12m_cny.notnull(), room))
 
 
-def _rigid_share_reached(facts: ir.Table, rules: Rules) -> Any:
-    """Rigid expenditure of twelve months at or over the pack's ratio of a year's income; spending without income is over any."""
+def _rigid_share_above(facts: ir.Table, rules: Rules) -> Any:
+    """Rigid expenditure of twelve months above the pack's ratio of a year's income (FACTS: "above"); without income, any is above it."""
     import ibis
 
     ratio = money(rules.policy.number("hard_expenditure_ratio", rules.day))
     income = ibis.greatest(facts.assistance_net_cny, ibis.literal(0, "decimal(18,2)"))
     spent = facts.rigid_on_file_cny * facts.assistance_months
-    reached = over(spent, facts.rigid_12m_cny.notnull(), ratio * (income * 12), reached=True)
-    some = over(facts.rigid_on_file_cny, facts.rigid_12m_cny.notnull(), ibis.literal(0, "decimal(18,2)"))
-    return when(facts.assistance_computable, reached) & some
+    return when(facts.assistance_computable, over(spent, facts.rigid_12m_cny.notnull(), ratio * (income * 12)))
 
 
 BELOW_DIBAO = Clause(
@@ -160,8 +158,8 @@ ASSISTANCE: tuple[Category, ...] = (
             NOT_ON_DIBAO, NOT_TEKUN,
             Clause("not_margin", "非低保边缘", "not of the dibao margin", _not_margin, (*INCOME, "asset_checked_on")),
             BELOW_REGIONAL,
-            Clause("rigid_share_reached", "刚性支出占家庭收入达到规定比例", "rigid expenditure reaches the ratio of income",
-                   _rigid_share_reached, (*INCOME, "rigid_12m_cny"), ("hard_expenditure_ratio", "rigid_kinds", "hard_expenditure_valid_months")),
+            Clause("rigid_share_above", "刚性支出占家庭收入超过规定比例", "rigid expenditure above the ratio of income",
+                   _rigid_share_above, (*INCOME, "rigid_12m_cny"), ("hard_expenditure_ratio", "rigid_kinds", "hard_expenditure_valid_months")),
             ASSETS,
         ),
         "FACTS", in_use="hard_expenditure_form",
