@@ -150,7 +150,7 @@ ASSISTANCE: tuple[Category, ...] = (
             Clause("not_margin", "非低保边缘", "not of the dibao margin", _not_margin, (*INCOME, "asset_checked_on")),
             BELOW_REGIONAL,
             Clause("rigid_share_above", "刚性支出占家庭收入超过规定比例", "rigid expenditure above the ratio of income",
-                   _rigid_share_above, (*INCOME, "rigid_12m_cny"), ("hard_expenditure_ratio", *RIGID_PARAMETERS, "hard_expenditure_valid_months")),
+                   _rigid_share_above, (*INCOME, "rigid_12m_cny"), ("hard_expenditure_ratio", *RIGID_PARAMETERS)),
             ASSETS,
         ),
         "FACTS", in_use="hard_expenditure_form",
