@@ -120,6 +120,15 @@ def test_a_value_says_how_it_came_about():
     )
 
 
+def test_what_one_place_decided_is_no_rule_of_the_country():
+    (national,) = load_policy("national").packs
+    place = re.compile(r"（(?:广西|甘肃)）|省|(?:市|县|州)[0-9]{4}")
+    said = {p.name: p.reference.document for p in national.parameters.values() if p.kind == "rule" and p.reference}
+    assert len(said) > 10
+    assert {name: document for name, document in said.items() if place.search(document)} == {}
+    assert national.parameters["dibao_margin_line"].kind == national.parameters["income_window"].kind == "assumed"
+
+
 def test_every_parameter_of_a_shipped_pack_is_read_somewhere():
     sources = "\n".join(path.read_text(encoding="utf-8") for path in Path(returnrisk.__file__).parent.rglob("*.py"))
     texts = [path.read_text(encoding="utf-8") for path in data_folder("data_contracts").joinpath("policy").glob("*.yaml")]
