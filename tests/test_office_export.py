@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from returnrisk.cli.export import check_export
+from returnrisk.cli.export import SHOWN, check_export
 from returnrisk.errors import ContractError, ContractViolation, NotEnoughDataError, UnknownNameError, UsageError
 from returnrisk.office_export import (
     CODES,
@@ -48,7 +48,7 @@ def view() -> View:
     """Two households of 脱贫户 (the first monitored), one monitored again, and one of whom nothing but the register came."""
     made = county()
     add_home(made, POOR, year="2000", last_year="20000", registered_type="ex_poor", own=500)
-    add_home(made, OTHER, year="20000", registered_type="ex_poor", enquiry=None)
+    add_home(made, OTHER, year="20000", people=[{**ADULT, "joined_on": None}], registered_type="ex_poor", enquiry=None)
     add_home(made, GAP, year="5000", people=[ADULT, {**CHILD, "health": None}], village=NO_MEDICAL, water_safe=False)
     add_home(made, SILENT, year=None, last_year=None, village=NOTHING, water_safe=None, housing_grade=None, enquiry=None)
     made.monitoring(POOR, "2024-03-01", "illness")
@@ -686,6 +686,7 @@ ON_FILE: dict[tuple[str, str], tuple[str, int, int]] = {
     ("household", "water_safe"): ("where_missing", 3, 0),
     ("household", "registered_on"): ("where_missing", 2, 0),  # the two that were never registered have none to tell
     ("household", "cooking_fuel"): ("all", 0, 0),
+    ("household_roster", "joined_on"): ("none", 4, 0),  # an empty one: since before the register
     ("household_roster", "left_on"): ("none", 4, 0),  # an empty one says that they live there
     ("member", "born_on"): ("none", 4, 0),
     ("member", "health"): ("where_missing", 3, 0),  # one child of the third household
@@ -763,6 +764,15 @@ def test_columns_of_the_layout_say_where_they_come_from():
     assert told.loc[(fall, "增减额（元）"), "share_on_file"] == pytest.approx(2 / 3)
     assert set(list_of()["entry"]) <= set(ENTRIES)
     assert not list_of()["entry_zh"].isna().any()
+
+
+def test_what_is_shown_agrees_with_what_it_says():
+    frame = list_of().query("part == 'form' and entry in ['none', 'where_missing', 'all']")
+    assert set(frame["entry"]) == {"none", "where_missing", "all"}
+    shown = frame[list(SHOWN)].assign(entry=frame["entry"])
+    assert ((shown["share_answered"] == 1) == (shown["entry"] == "none")).all()
+    assert ((shown["share_answered"] == 0) == (shown["entry"] == "all")).all()
+    assert ((shown["n_on_file"] + shown["n_not_named"]) == shown["share_answered"] * 4).all()
 
 
 def test_identities_are_counted_only_when_given(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import returnrisk
 from returnrisk.contracts import load_contracts
 from returnrisk.errors import PolicyDateError, PolicyError, PolicyNameError, PolicyPackError
 from returnrisk.policy import CODES, UNITS, Policy, load_policy, policy_names, read_policy
@@ -116,6 +118,25 @@ def test_a_value_says_how_it_came_about():
         "savings_head_limit = 2 × dibao_line = 9733.34 [national, 2020-01-01]",
         "dibao_line = 4866.67 [national, 2023-01-01]",
     )
+
+
+def test_what_one_place_decided_is_no_rule_of_the_country():
+    (national,) = load_policy("national").packs
+    place = re.compile(r"（(?:广西|甘肃)）|省|(?:市|县|州)[0-9]{4}")
+    said = {p.name: p.reference.document for p in national.parameters.values() if p.kind == "rule" and p.reference}
+    assert len(said) > 10
+    assert {name: document for name, document in said.items() if place.search(document)} == {}
+    assert national.parameters["dibao_margin_line"].kind == national.parameters["income_window"].kind == "assumed"
+
+
+def test_every_parameter_of_a_shipped_pack_is_read_somewhere():
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in Path(returnrisk.__file__).parent.rglob("*.py"))
+    texts = [path.read_text(encoding="utf-8") for path in data_folder("data_contracts").joinpath("policy").glob("*.yaml")]
+    packs = [yaml.safe_load(text) for text in texts]
+    bases = set(re.findall(r"(?:times|parameter): ([a-z_0-9]+)", "\n".join(texts)))
+    names = {name for pack in packs for name in pack["parameters"]}
+    assert names > {"identification_steps"}
+    assert {name for name in names if f'"{name}"' not in sources} <= bases
 
 
 # ---- resolution ----------------------------------------------------------------------------------------------------------------

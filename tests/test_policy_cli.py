@@ -64,6 +64,7 @@ def test_show_names_value_pack_and_document_of_everything(policy, county, monkey
     assert (code, err) == (0, "")
     content = json.loads(out)
     assert content["chain"] == ["jia", "gansu-style", "national"]
+    assert content["areas"] == {"jia": [], "gansu-style": ["62"], "national": []}
     rows = {row["name"]: row for row in content["table"]}
     assert (rows["dibao_line"]["value"], rows["dibao_line"]["pack"], rows["dibao_line"]["document"]) == (
         "5600",
@@ -79,6 +80,7 @@ def test_show_names_value_pack_and_document_of_everything(policy, county, monkey
         assert row["name"] in out
         assert row["label_zh"] in out.replace("\n", "")
     assert "甲县2024年标准" in out
+    assert "gansu-style: 区划代码以 62 开头 for division codes beginning so · national: 各地 anywhere" in out
     assert "自付医疗费" in out
     monkeypatch.setattr("rich.console.Console.width", 80)
     assert "…" not in policy("show", "--as-of", "2024-07-01", "--project", county)[1]
@@ -87,6 +89,9 @@ def test_show_names_value_pack_and_document_of_everything(policy, county, monkey
 def test_explain_gives_every_step(policy, county):
     code, out, _ = policy("show", "--as-of", "2025-07-01", "--project", county, "--explain", "dibao_margin_line")
     assert code == 0
+    assert out.splitlines()[1].endswith(
+        "县市工作方案（甘肃） 低保标准1.5倍以下 · gansu-style: 区划代码以 62 开头 for division codes beginning so"
+    )
     assert out.splitlines()[2:] == [
         "  dibao_margin_line = 1.5 × dibao_line = 8700.00 [gansu-style, 2020-01-01]",
         "  dibao_line: jia 在 2025-07-01 无生效值 / has no value in force on 2025-07-01",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from returnrisk.policy import load_policy
-from returnrisk.screening import CATEGORIES, FACT_LABELS, categories, categories_in_use, kept_facts
+from returnrisk.screening import CATEGORIES, FACT_LABELS, categories, categories_in_use, household_facts, kept_facts
 from returnrisk.store.view import Store
 from tests.feature_households import store_of
 from tests.screening_households import CASES, DAY, NUMBERS, add_home, county
@@ -80,3 +81,15 @@ def test_regional_packs_differ():
     gansu = answers("gansu-style")
     assert "expenditure_hardship" not in gansu.index.get_level_values("category")
     assert {c.code for c in categories_in_use(load_policy("gansu-style"), DAY)} < {c.code for c in CATEGORIES}
+
+
+def test_a_pack_may_count_every_medical_cost_as_rigid(tmp_path: Path):
+    text = "schema: 1\nname: all-bills\ntitle: {zh: 甲, en: A}\nparent: national\n"
+    text += "parameters: {rigid_illness_serious_only: {kind: assumed, values: {2020-01-01: {value: false}}}}\n"
+    (tmp_path / "all-bills.yaml").write_text(text, encoding="utf-8")
+    policy = load_policy("all-bills", folder=tmp_path)
+    home, view = NUMBERS["bills, not serious"], store().as_of(DAY)
+    found = categories(household_facts(view, policy=policy), policy=policy, day=DAY)
+    found = found.filter(found.household_id == home).to_pandas().set_index("category")["answer"]
+    assert (found["expenditure_hardship"], found["hard_expenditure"]) == (1, 1)
+    assert answers().loc[(home, "hard_expenditure"), "answer"] == 0

@@ -146,11 +146,13 @@ class Oracle:
             k: sum((e["amount_cny"] for e in rows if e["kind"] == k), Decimal(0))
             for k in ("illness", "disability_care", "elder_care", "disaster", "accident", "tuition")
         }
-        own = sum((c["out_of_pocket_cny"] for c in self.claims(h)), Decimal(0))
+        illness = max(total.pop("illness"), sum((c["out_of_pocket_cny"] for c in self.claims(h)), Decimal(0)))
+        whole = self.whole("medical", h) and self.whole("expense", h)
+        serious = any_of([self.over_last_year(h, illness, whole=whole), self.listed_disease(h)])
         severe = any_of([self.severe(p, h) for p in self.members[h]])
         care = total.pop("disability_care")
-        amount = max(total.pop("illness"), own) + sum(total.values()) + (care if severe else 0)
-        return amount, self.whole("medical", h) and self.whole("expense", h) and (severe is not None or care == 0)
+        amount = (illness if serious else 0) + sum(total.values()) + (care if severe else 0)
+        return amount, whole and (severe is not None or care == 0) and (serious is not None or illness == 0)
 
     def serious(self, h: int, *, of_one: bool) -> bool | None:
         claims, whole = self.claims(h), self.whole("medical", h)
@@ -158,19 +160,22 @@ class Oracle:
         spent = (max(own.groupby([c["person_id"] for c in claims]).sum(), default=Decimal(0)) if of_one else own.sum()) or Decimal(
             0
         )
-        found = self.head("register_net", h, add_months(self.income_end, -12))
-        by_cost: bool | None = None
+        return any_of([self.over_last_year(h, spent, whole=whole), self.listed_disease(h)])
+
+    def over_last_year(self, h: int, spent: Decimal, *, whole: bool) -> bool | None:
         if whole and spent == 0:
-            by_cost = False
-        elif found is not None:
-            over = spent * found[2] > self.n("serious_illness_share") * max(found[0], Decimal(0)) * 12
-            by_cost = True if over else (False if whole else None)
-        listed = (
-            True
-            if any(c["disease_listed"] for c in claims)
-            else (None if not whole or any(c["disease_listed"] is None for c in claims) else False)
-        )
-        return any_of([by_cost, listed])
+            return False
+        found = self.head("register_net", h, add_months(self.income_end, -12))
+        if found is None:
+            return None
+        over = spent * found[2] > self.n("serious_illness_share") * max(found[0], Decimal(0)) * 12
+        return True if over else (False if whole else None)
+
+    def listed_disease(self, h: int) -> bool | None:
+        claims = self.claims(h)
+        if any(c["disease_listed"] for c in claims):
+            return True
+        return None if not self.whole("medical", h) or any(c["disease_listed"] is None for c in claims) else False
 
     def answers(self, h: int) -> dict[str, bool | None]:
         dibao, margin, regional = (self.n(x) for x in ("dibao_line", "dibao_margin_line", "regional_disposable_income"))

@@ -55,7 +55,7 @@ def write_month(folder: Path, **said: Any) -> ScreenResult:
 
 def write_since(folder: Path) -> AlertResult:
     view, found, _, villages = made()
-    since = AlertsSince(day=DAY, since=SINCE, pack="national", alerts=found.alerts, rules=found.rules)
+    since = AlertsSince(day=DAY, since=SINCE, pack="national", steps=("县认定",), alerts=found.alerts, rules=found.rules)
     return write_alerts_since(since, folder, view=view, villages=villages)
 
 

@@ -416,9 +416,24 @@ def test_what_somebody_said_of_a_household_stays_unsaid(tmp_path):
     assert "信访、热线或舆情反映" in everything(county_book(tmp_path / "c")[1])
 
 
+def test_every_workbook_says_the_countys_steps(tmp_path):
+    books = [county_book(tmp_path)[1], *township_books(tmp_path).values()]
+    for book in books:
+        words = everything(book)
+        assert "本县认定程序：申请 → 入户核实 → 民主评议 → 公示 → 乡镇审核 → 县认定。" in words
+        assert "application → verification at home → discussion in the village → public notice" in words
+
+
 def test_alerts_that_do_not_wait_for_the_month(tmp_path):
     alerts = the_alerts()
-    found = AlertsSince(day=DAY, since=dt.date(2025, 7, 20), pack="national", alerts=alerts, rules=alerts[["rule", "channel"]])
+    found = AlertsSince(
+        day=DAY,
+        since=dt.date(2025, 7, 20),
+        pack="national",
+        steps=("入户核实", "县认定", "张榜"),
+        alerts=alerts,
+        rules=alerts[["rule", "channel"]],
+    )
     river, hill = write_alert_workbooks(found, tmp_path / "a", villages=VILLAGES, identity=IDENTITY)
     assert (river.name, hill.name) == (f"预警_{RIVER}_2025-07-28.xlsx", f"预警_{HILL}_2025-07-28.xlsx")
     book = openpyxl.load_workbook(river)
@@ -426,6 +441,8 @@ def test_alerts_that_do_not_wait_for_the_month(tmp_path):
     words = everything(book)
     assert not [tell for tell in ("信访", "自主申报", "群众反映", "乡村振兴局", "王五") if tell in words]
     assert "2025-07-20" in words
+    assert "本县认定程序：入户核实 → 县认定 → 张榜。" in words
+    assert "verification at home → decision by the county → 张榜." in words
     assert "其中 1 户没有户主姓名记录" in words  # household 13
     again = dataclasses.replace(found, alerts=alerts.iloc[::-1].reset_index(drop=True))
     for one, two in zip(

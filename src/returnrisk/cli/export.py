@@ -7,7 +7,8 @@ from pathlib import Path
 
 from returnrisk.cli.common import HERE, AsJson, AsOf, ProjectDir, export_app, project_at, show
 
-SHOWN = ("table_name", "label_zh", "office", "share_on_file", "entry_zh")
+SHOWN = ("table_name", "label_zh", "office", "n_on_file", "n_not_named", "share_answered", "entry_zh")
+"""What `entry` says rests on both counts, so both are shown."""
 
 
 @export_app.command(name="check")

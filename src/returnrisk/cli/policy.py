@@ -17,6 +17,8 @@ from returnrisk.policy import UNITS, AlertRule, Policy, load_policy, policy_name
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from returnrisk.policy.model import Pack
+
 OnDay = Annotated[dt.date, Parameter(name="--as-of", help="日期 YYYY-MM-DD。The day whose rules are shown.")]
 KINDS = {"rule": "规定 rule", "assumed": "假定 assumed", None: "未生效 not in force"}
 
@@ -44,12 +46,23 @@ def show_policy(
     if json_:
         alerts = [_alert_record(rule, on=rule.name in in_force) for rule in rules]
         chain = [p.name for p in policy.packs]
-        _print_json({"pack": policy.name, "chain": chain, "as_of": as_of, "table": frame.to_dict("records"), "alerts": alerts})
+        areas = {p.name: p.areas for p in policy.packs}
+        _print_json(
+            {
+                "pack": policy.name,
+                "chain": chain,
+                "areas": areas,
+                "as_of": as_of,
+                "table": frame.to_dict("records"),
+                "alerts": alerts,
+            }
+        )
         return
     from rich.console import Console
 
     console = Console()
     console.print(f"{policy.packs[0].title_zh} {policy.packs[0].title_en} · {' → '.join(p.name for p in policy.packs)} · {as_of}")
+    console.print(" · ".join(f"{p.name}: {_areas_text(p)}" for p in policy.packs))
     console.print(_parameter_table(frame.to_dict("records")))
     console.print(_alert_table(rules, in_force))
 
@@ -126,15 +139,33 @@ def _explain(policy: Policy, name: str, day: dt.date, *, as_json: bool) -> None:
     zh, en = policy.label(name)
     said = found.reference
     reference = f"{said.document} {said.article}".strip() if said else ""
+    owner = next(p for p in policy.packs if p.name == found.pack)
     if as_json:
         fields = {"name": name, "label_zh": zh, "label_en": en, "value": found.value, "unit": found.unit, "kind": found.kind}
-        _print_json({**fields, "pack": found.pack, "valid_from": found.valid_from, "reference": reference, "steps": found.steps})
+        _print_json(
+            {
+                **fields,
+                "pack": found.pack,
+                "areas": owner.areas,
+                "valid_from": found.valid_from,
+                "reference": reference,
+                "steps": found.steps,
+            }
+        )
         return
     unit = UNITS[found.unit]
     print(f"{zh} {en}（{name}）")
-    print(f"{day}: {value_text(found.value)} {unit.zh} {unit.en} · {KINDS[found.kind]}{f' · {reference}' if reference else ''}")
+    print(
+        f"{day}: {value_text(found.value)} {unit.zh} {unit.en} · {KINDS[found.kind]}{f' · {reference}' if reference else ''}"
+        f" · {owner.name}: {_areas_text(owner)}"
+    )
     for step in found.steps:
         print(f"  {step}")
+
+
+def _areas_text(pack: Pack) -> str:
+    """Which division codes a pack may serve, by their first digits."""
+    return f"区划代码以 {'、'.join(pack.areas)} 开头 for division codes beginning so" if pack.areas else "各地 anywhere"
 
 
 def _parameter_table(rows: Sequence[Mapping[Any, Any]]) -> Table:

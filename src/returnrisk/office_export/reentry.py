@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "part", "file", "header", "table_name", "field", "label_zh", "label_en", "office", "entry", "entry_zh", "entry_en",
-    "n_households", "n_on_file", "n_not_named", "share_on_file",
+    "n_households", "n_on_file", "n_not_named", "share_on_file", "share_answered",
 )  # fmt: skip
 ENTRIES: Mapping[str, tuple[str, str]] = {
-    "none": ("各户均已有，不必再填", "on file for every household: strike it from the form"),
+    "none": ("各户均已有或已知没有，不必再填", "on file, or known not to be there, for every household: strike it from the form"),
     "where_missing": ("只填缺的户", "to be asked only of the households without it"),
     "all": ("各户均无，须填", "on file for no household: it has to be asked"),
     "computed": ("由本软件算出，不必填", "worked out from the files: never entered"),
@@ -48,6 +48,7 @@ _FLOWS_BY_MONTH = ("income", "expense", "medical")
 """Flows of which every one of the twelve months must have come: a month that is missing has to be asked."""
 _EMPTY_ANSWERS: Mapping[tuple[str, str], Callable[[ir.Table], Any]] = {
     ("household", "registered_on"): lambda t: t.registered_type == "general",
+    ("household_roster", "joined_on"): lambda t: t.joined_on.isnull(),
     ("household_roster", "left_on"): lambda t: t.left_on.isnull(),
     ("employment", "ended_on"): lambda t: t.ended_on.isnull(),
     ("employment", "end_reason"): lambda t: t.ended_on.isnull(),
@@ -59,7 +60,7 @@ _EMPTY_ANSWERS: Mapping[tuple[str, str], Callable[[ir.Table], Any]] = {
     ("insurance", "paid_on"): lambda t: t.paid_out_cny == 0,
     ("income", "person_id"): lambda t: t.person_id.isnull(),
 }
-"""Where an empty cell of a delivered row says something: not ended, not eliminated, of the household as a whole."""
+"""Where an empty cell of a delivered row says something: there since before the register, not ended, not eliminated, of the household as a whole."""
 _FROM_THE_REGISTER = ("household_id", "village_code", "registered_type", "resettled")
 """Fields that a table of the screening passes on from the register of households."""
 
@@ -93,7 +94,7 @@ def no_reentry(
     Returns
     -------
     DataFrame, one row per column of the layout (part "layout"), then per field of `FORM_TABLES` (part "form"): `COLUMNS`. `entry` is a
-    key of `ENTRIES`; n_on_file and share_on_file are missing where nothing is counted.
+    key of `ENTRIES`, by share_answered: those who have it and those not named, of all. Counts and shares are missing where nothing is counted.
 
     Raises
     ------
@@ -115,7 +116,9 @@ def no_reentry(
     frame = pd.DataFrame(made, columns=list(COLUMNS))
     for name in ("n_households", "n_on_file", "n_not_named"):
         frame[name] = frame[name].astype("Int64")
-    frame["share_on_file"] = frame["n_on_file"].astype("Float64") / frame["n_households"].replace(0, pd.NA)
+    households = frame["n_households"].replace(0, pd.NA)
+    frame["share_on_file"] = frame["n_on_file"].astype("Float64") / households
+    frame["share_answered"] = (frame["n_on_file"] + frame["n_not_named"].fillna(0)).astype("Float64") / households
     return frame
 
 

@@ -30,6 +30,10 @@ class Content:
         """A parameter of the pack on the day."""
         return float(self.policy.number(name, self.screening.day))
 
+    def steps(self) -> tuple[str, ...]:
+        """The county's steps of identification, in order."""
+        return self.policy.listed("identification_steps", self.screening.day)
+
     def facts(self) -> Text:
         """Day, years, ledger and pack, for the line under a title."""
         years = self.screening.income.comparison

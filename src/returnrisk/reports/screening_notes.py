@@ -18,7 +18,7 @@ from returnrisk.reports.screening_sheets import (
     write_table,
 )
 from returnrisk.reports.screening_tables import area_rows
-from returnrisk.reports.texts import Text, catalogue, text
+from returnrisk.reports.texts import Text, catalogue, either, text
 from returnrisk.screening import AlertsSince
 
 Notes = list[tuple[Text, list[Text]]]
@@ -51,7 +51,7 @@ def write_notes(book: Any, place: Place, notes: Notes) -> None:
 def county_notes(content: Content) -> Notes:
     """Notes of the county's workbook."""
     return [
-        (text("screening_notes.about"), [*_about(), text("screening_notes.veto"), text("screening_notes.sums")]),
+        (text("screening_notes.about"), [*_about(content.steps()), text("screening_notes.veto"), text("screening_notes.sums")]),
         (text("screening_notes.years"), _years(content)),
         (text("screening_notes.columns"), [*_meanings(), *_said("shares", "change", "causes")]),
         (text("screening_notes.data"), [*_alerts(content), *_data(content)]),
@@ -65,7 +65,7 @@ def township_notes(content: Content, *, n_without_name: int) -> Notes:
         own.append(text("screening_notes.no_identity", n=n_without_name))
     days = f"{content.number('alert_due_days'):.0f}"
     return [
-        (text("screening_notes.about"), [*_about(), text("screening_notes.sums")]),
+        (text("screening_notes.about"), [*_about(content.steps()), text("screening_notes.sums")]),
         (text("screening_notes.own"), own),
         (text("screening_notes.years"), _years(content)),
         (text("screening_notes.columns"), [*_meanings(), *_said("shares", "change", "causes")]),
@@ -79,15 +79,19 @@ def since_notes(found: AlertsSince, *, n_without_name: int) -> Notes:
     if n_without_name:
         own.append(text("screening_notes.no_identity", n=n_without_name))
     day = text("screening_notes.day", day=found.day, pack=found.pack)
-    return [(text("screening_notes.about"), _about()), (text("screening_notes.own"), [*own, *_said("closing"), day])]
+    return [(text("screening_notes.about"), _about(found.steps)), (text("screening_notes.own"), [*own, *_said("closing"), day])]
 
 
 def _said(*keys: str) -> list[Text]:
     return [text(f"screening_notes.{key}") for key in keys]
 
 
-def _about() -> list[Text]:
-    return _said("decides", "object", "blame")
+def _about(steps: Sequence[str]) -> list[Text]:
+    """What it is, and the county's own steps in their order; a step of which the catalogue knows no English stands as the pack writes it."""
+    said = [either(f"identification_step.{step}", otherwise=step) for step in steps]
+    zh = text("screening_notes.steps", steps=" → ".join(step.zh for step in said)).zh
+    en = text("screening_notes.steps", steps=" → ".join(step.en for step in said)).en
+    return [*_said("decides"), Text(zh=zh, en=en), *_said("object", "blame")]
 
 
 def _years(content: Content) -> list[Text]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.screening.clauses import Category, Clause, Rules, all_hold
+from returnrisk.screening.cost_facts import over_last_year
 from returnrisk.screening.logic import head_below, money, over, when
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 INCOME = ("assistance_head_cny_year",)
+RIGID_PARAMETERS = ("rigid_kinds", "rigid_illness_serious_only")
 
 
 def _below(line: str) -> Any:
@@ -45,16 +47,14 @@ def _income_less_rigid_below_margin(facts: ir.Table, rules: Rules) -> Any:
     return when(facts.assistance_computable, over(spent, facts.rigid_12m_cny.notnull(), room))
 
 
-def _rigid_share_reached(facts: ir.Table, rules: Rules) -> Any:
-    """Rigid expenditure of twelve months at or over the pack's ratio of a year's income; spending without income is over any."""
+def _rigid_share_above(facts: ir.Table, rules: Rules) -> Any:
+    """Rigid expenditure of twelve months above the pack's ratio of a year's income (FACTS: "above"); without income, any is above it."""
     import ibis
 
     ratio = money(rules.policy.number("hard_expenditure_ratio", rules.day))
     income = ibis.greatest(facts.assistance_net_cny, ibis.literal(0, "decimal(18,2)"))
     spent = facts.rigid_on_file_cny * facts.assistance_months
-    reached = over(spent, facts.rigid_12m_cny.notnull(), ratio * (income * 12), reached=True)
-    some = over(facts.rigid_on_file_cny, facts.rigid_12m_cny.notnull(), ibis.literal(0, "decimal(18,2)"))
-    return when(facts.assistance_computable, reached) & some
+    return when(facts.assistance_computable, over(spent, facts.rigid_12m_cny.notnull(), ratio * (income * 12)))
 
 
 BELOW_DIBAO = Clause(
@@ -111,21 +111,10 @@ DIBAO = Category("dibao", "低保（符合条件）", "eligible for dibao", (BEL
 DIBAO_MARGIN = Category("dibao_margin", "低保边缘", "dibao margin", (NOT_BELOW_DIBAO, BELOW_MARGIN, ASSETS), "DOMAIN §2")
 
 
-def serious_cost(facts: ir.Table, rules: Rules, on_file: str) -> Any:
-    """Own cost above the pack's share of last year's household income (register account, scaled to twelve months)."""
-    import ibis
-
-    share = money(rules.policy.number("serious_illness_share", rules.day))
-    income = ibis.greatest(facts.last_year_net_cny, ibis.literal(0, "decimal(18,2)"))
-    spent = facts[on_file] * facts.last_year_months
-    over_income = over(spent, facts.medical_own_12m_cny.notnull(), share * (income * 12))
-    nothing = facts.medical_own_12m_cny.notnull() & (facts[on_file] == 0)
-    return ibis.cases((nothing, False), (facts.last_year_computable, over_income))
-
-
 def seriously_ill(facts: ir.Table, rules: Rules, on_file: str) -> Any:
-    """By cost, or, where the pack says so, by a listed disease."""
-    by_cost = serious_cost(facts, rules, on_file)
+    """Own cost above the pack's share of last year's household income, or, where the pack says so, a listed disease."""
+    share = rules.policy.number("serious_illness_share", rules.day)
+    by_cost = over_last_year(facts, facts[on_file], facts.medical_own_12m_cny.notnull(), share=share)
     return by_cost | facts.has_listed_disease if rules.policy.flag("listed_disease_counts", rules.day) else by_cost
 
 
@@ -149,7 +138,7 @@ ASSISTANCE: tuple[Category, ...] = (
         (
             NOT_ON_DIBAO, NOT_TEKUN, BELOW_REGIONAL,
             Clause("income_less_rigid_below_margin", "收入扣除刚性支出后低于低保边缘线", "income less rigid expenditure below the margin line",
-                   _income_less_rigid_below_margin, (*INCOME, "rigid_12m_cny"), ("dibao_margin_line", "rigid_kinds")),
+                   _income_less_rigid_below_margin, (*INCOME, "rigid_12m_cny"), ("dibao_margin_line", *RIGID_PARAMETERS)),
             ASSETS,
         ),
         "DOMAIN §2", in_use="expenditure_hardship_form",
@@ -160,8 +149,8 @@ ASSISTANCE: tuple[Category, ...] = (
             NOT_ON_DIBAO, NOT_TEKUN,
             Clause("not_margin", "非低保边缘", "not of the dibao margin", _not_margin, (*INCOME, "asset_checked_on")),
             BELOW_REGIONAL,
-            Clause("rigid_share_reached", "刚性支出占家庭收入达到规定比例", "rigid expenditure reaches the ratio of income",
-                   _rigid_share_reached, (*INCOME, "rigid_12m_cny"), ("hard_expenditure_ratio", "rigid_kinds", "hard_expenditure_valid_months")),
+            Clause("rigid_share_above", "刚性支出占家庭收入超过规定比例", "rigid expenditure above the ratio of income",
+                   _rigid_share_above, (*INCOME, "rigid_12m_cny"), ("hard_expenditure_ratio", *RIGID_PARAMETERS)),
             ASSETS,
         ),
         "FACTS", in_use="hard_expenditure_form",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from returnrisk.accounts import kept_periods, population
 from returnrisk.guarantees import GUARANTEES, guarantee_gaps
 from returnrisk.policy import Policy
-from returnrisk.screening.cost_facts import cost_facts
+from returnrisk.screening.cost_facts import JUDGED_BY, cost_facts
 from returnrisk.screening.income_facts import income_facts
 from returnrisk.screening.people_facts import people_facts
 from returnrisk.screening.standing_facts import standing_facts
@@ -36,7 +36,10 @@ FACT_LABELS: Mapping[str, tuple[str, str]] = {
     "was_below_dibao": ("渐退期前的收入", "income before the gradual exit"),
     "asset_checked_on": ("家庭资产（无有效授权或未核查）", "assets (no authorisation in force, or no enquiry)"),
     "medical_own_12m_cny": ("近12个月自付医疗费（医保数据未送齐）", "own medical cost of 12 months (files missing)"),
-    "rigid_12m_cny": ("近12个月刚性支出（数据未送齐）", "rigid expenditure of 12 months (files missing)"),
+    "rigid_12m_cny": (
+        "近12个月刚性支出（数据未送齐，或是否重病、重残不明）",
+        "rigid expenditure of 12 months (files missing, or how serious an illness or disability is)",
+    ),
     "has_listed_disease": ("是否患目录内重大疾病", "whether a listed disease was treated"),
     "has_seriously_ill_member": ("成员健康状况", "health of members"),
     "has_disabled": ("成员残疾情况", "disability of members"),
@@ -126,9 +129,10 @@ def _facts(view: View, *, policy: Policy, without: ir.Table | None, keep: Callab
     )
     living = homes.select("household_id", "village_code")
     income = keep("income", income_facts(view, living, policy=policy, windows=windows, keep=keep))
-    severe = people.select("household_id", "has_severe_disability_for_expenditure")
-    severe = homes.select("household_id", "township_code").inner_join(severe, "household_id")
-    cost = keep("cost", cost_facts(view, severe, policy=policy, windows=windows))
+    judged = homes.select("household_id", "township_code")
+    for part in (people, income):
+        judged = _joined(judged, part.select("household_id", *(name for name in JUDGED_BY if name in part.columns)))
+    cost = keep("cost", cost_facts(view, judged, policy=policy, windows=windows))
     arrived = homes.select("household_id", *(f"arrived_{name}" for name in ("subsidy", "monitoring", "support", "disaster")))
     standing = standing_facts(view, arrived, policy=policy)
     standing = keep("standing", standing.drop(*(c for c in standing.columns if c.startswith("arrived_"))))

@@ -85,6 +85,8 @@ class AlertsSince:
     ----------
     day, since, pack
         The day, the first day of recording, and the pack.
+    steps
+        The county's steps of identification, in order: no alert takes the place of one.
     alerts, rules
         As of `Screening`; only new alerts, and those of an earlier run of the same day.
     """
@@ -92,6 +94,7 @@ class AlertsSince:
     day: dt.date
     since: dt.date
     pack: str
+    steps: tuple[str, ...]
     alerts: pd.DataFrame
     rules: pd.DataFrame
 
@@ -184,7 +187,8 @@ def screen_since(view: View, *, policy: Policy, since: dt.date, known: pd.DataFr
         raised = _raise(view, policy, facts, answers, known=_until(known, day), since=since)
     alerts = _all_alerts(view, raised, _until(known, day))
     fresh = alerts[alerts["is_new"] & (alerts["raised_on"] >= since)].reset_index(drop=True)
-    return AlertsSince(day=day, since=since, pack=policy.name, alerts=fresh, rules=_counted(raised.rules, fresh))
+    steps, rules = policy.listed("identification_steps", day), _counted(raised.rules, fresh)
+    return AlertsSince(day=day, since=since, pack=policy.name, steps=steps, alerts=fresh, rules=rules)
 
 
 def _require_area(view: View, policy: Policy) -> None:
