@@ -189,6 +189,9 @@ def _jobs(county: County) -> None:
 def _posts(county: County) -> None:
     fallen(county, 121, "wage", "public_post")
     job(county, 1211, "public_post", "2025-01-31")
+    fallen(county, 125, "wage", "migrant_work")  # the post was paid last September: this year's is not due yet
+    county.income(125, "wage", "public_post", [day("2024-09-01")], 900)
+    job(county, 1251, "public_post", "2025-01-31")
     fallen(county, 122, "wage", "public_post")
     county.support(122, "public_post", "2023-01-01", ended="2025-02-28", recorded="2025-03-05")
     fallen(county, 123, "wage", "public_post")

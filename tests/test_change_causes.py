@@ -48,6 +48,7 @@ def causes() -> dict[int, dict[str, dict[str, Any]]]:
         (113, "job_lost", "income", "", CLOSED, LESS),
         (115, "job_lost", "employment", "outside", day("2025-07-10"), None),
         (121, "post_lost", "employment", "public_post", day("2025-01-31"), LESS),
+        (125, "post_lost", "employment", "public_post", day("2025-01-31"), None),
         (122, "post_lost", "support", "public_post", day("2025-02-28"), LESS),
         (123, "post_lost", "income", "", CLOSED, LESS),
         (124, "post_lost", "employment", "workshop", day("2025-01-31"), LESS),

@@ -135,7 +135,7 @@ def post_lost(x: Falling) -> ir.Table:
     t = _ended_spells(x, POSTS)
     late = t.out_of_work & (t.event_on > ibis.literal(x.comparison.closed_on))
     in_workshop = (t.kind == "workshop") & t.fell_job
-    t = t.filter(t.fell_post | in_workshop | late)
+    t = t.filter(t.fell_post | t.unseen_post | in_workshop | late)
     dropped = (t.kind == "workshop").ifelse(t.dropped_job, t.dropped_post)
     spells = _rows(t, "post_lost", "employment", source="wage", detail=t.kind, explained=dropped)
     s = _ended_measures(x, "public_post")
