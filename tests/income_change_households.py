@@ -232,7 +232,7 @@ def _entitlements(county: County) -> None:
     county.subsidy(151, "dibao", "2022-01-01", "granted", 1000)
     county.subsidy(151, "dibao", "2024-12-01", "cancelled", 0)
     county.subsidy(152, "dibao", "2024-12-01", "cancelled", 0)
-    county.subsidy(152, "dibao", "2025-04-01", "granted", 400)  # granted again: the ledger alone speaks
+    county.subsidy(152, "dibao", "2025-04-01", "granted", 400)  # granted again, at less: a smaller payment is no cancellation
     for number in (161, 162, 163):
         fallen(county, number, "transfer", "policy_subsidy")
     county.subsidy(161, "ecology", "2025-01-01", "reduced", 40)
@@ -266,3 +266,6 @@ def _others(county: County) -> None:
     both_years(county, 185, "operating", "crops", 0, 0, last_cost=500, this_cost=520)
     for number, labours in ((191, ("none", "weak")), (192, ("none",)), (193, ("none", None))):
         fallen(county, number, "wage", "migrant_work", members=[{"labour_capacity": labour} for labour in labours])
+    for number, adult, child in ((194, "none", "full"), (195, "weak", None)):  # a child does no work, whatever was written down
+        members = [{"labour_capacity": adult}, {"labour_capacity": child, "born_on": day("2015-03-01")}]
+        fallen(county, number, "wage", "migrant_work", members=members)

@@ -12,6 +12,7 @@ import pytest
 
 from returnrisk.errors import UnknownNameError
 from returnrisk.policy import load_policy
+from returnrisk.screening.comparison_months import comparison_on
 from returnrisk.screening.income_screening import PARTS, IncomeScreening, screen_income
 from returnrisk.store.view import Store
 from tests.feature_households import copy_rows, day, rough_rows, rough_store, store_of
@@ -130,6 +131,23 @@ def test_who_is_screened_is_a_matter_of_policy():
 def test_whether_a_household_is_monitored_is_unknown_where_the_register_of_cases_never_came():
     assert {23: totals()[23]["monitored"], 24: totals()[24]["monitored"]} == {23: None, 24: True}
     assert 25 not in totals()  # in no group that is known of; the roll-up counts it as unknown
+
+
+@pytest.mark.parametrize(("on", "last", "this"), [("2025-12-28", 2024, 2025), ("2026-03-28", 2025, 2026)])
+def test_until_three_months_have_closed_the_year_just_settled_is_compared(on: str, last: int, this: int):
+    """Income years end on 30 September; on 28 December October alone has closed."""
+    years = comparison_on(changes_store().as_of(day(on)), policy=POLICY)
+    assert (years.last_end, years.this_end) == (day(f"{last}-09-30"), day(f"{this}-09-30"))
+
+
+def test_where_no_file_names_a_line_the_pack_s_is_held_against_the_income():
+    tables = copy_rows(changes_tables())
+    tables["line"] = [{**row, "area_code": 110101} for row in tables["line"]]
+    view = store_of("income-no-line", tables, delay=20).as_of(DAY)
+    whole = {row["household_id"]: row for row in screen_income(view, policy=POLICY).totals.to_pylist()}
+    line = float(POLICY.number("monitoring_line", DAY))
+    assert {row["line_cny_year"] for row in whole.values()} == {Decimal(str(line)).quantize(Decimal("0.01"))}
+    assert whole[2]["gap_line_head_cny"] == max(0.0, round(line - whole[2]["projected_head_cny_year"], 2))
 
 
 def test_the_target_is_of_the_household_and_the_line_per_head():

@@ -67,6 +67,9 @@ ELIMINATION: dict[str, tuple[Row, Row, tuple[str | None, str]]] = {
     "rigid unknown": ({"village": NO_EXPENSE}, {"finding": "no_risk"}, (None, "rigid_controlled")),
     "ill, cost over income": ({"own": "20000.01"}, {"risk": "illness"}, ("continue", "risk_gone")),
     "ill, cured": ({"own": "100"}, {"risk": "illness"}, ("eliminable", "all_hold")),
+    "ill on the register": ({"own": "100", "people": [person(health="serious")]}, {"risk": "illness"}, ("continue", "risk_gone")),
+    "one works, another does not": (
+        {"people": [person(employment="self_employed"), person(employment="unemployed")]}, {"risk": "job_loss"}, ("continue", "risk_gone")),
     "no work": ({"people": [person(employment="unemployed")]}, {"risk": "job_loss"}, ("continue", "risk_gone")),
     "work again": ({"people": [person(employment="self_employed")]}, {"risk": "job_loss"}, ("eliminable", "all_hold")),
     "disaster long ago": ({}, {"risk": "disaster"}, ("eliminable", "all_hold")),
@@ -86,6 +89,12 @@ def states() -> pd.DataFrame:
     view = store_of("elimination", made.tables, delay=20).as_of(DAY)
     with kept_facts(view, policy=NATIONAL) as facts:
         return elimination(facts, policy=NATIONAL, day=DAY).to_pandas().set_index("household_id")
+
+
+def test_what_is_missing_is_asked_for_by_the_risk_on_file():
+    asked = states()["missing_fields"]
+    number = {name: list(ELIMINATION).index(name) + 101 for name in ELIMINATION}
+    assert asked[number["nobody looked"]] == "risk_confirmed"  # of an unnamed risk nobody asks for work or claims
 
 
 @pytest.mark.parametrize("name", ELIMINATION)
@@ -109,6 +118,7 @@ CONSISTENCY: dict[str, dict[str, tuple[Row, Row, str]]] = {
     "SCR001": {
         "no cost": ({}, {"risk": "illness"}, "problem"),
         "cost since": ({"own": "1"}, {"risk": "illness"}, "fine"),
+        "the register of expenditure has it": ({"expenses": {"illness": "5000"}}, {"risk": "illness"}, "fine"),
         "free treatment": ({"listed": True}, {"risk": "illness"}, "problem"),
         "no files": ({"village": NO_MEDICAL}, {"risk": "illness"}, "cannot_tell"),
         "no files, cost on file": ({"village": NO_MEDICAL, "own": "1"}, {"risk": "illness"}, "fine"),
@@ -122,10 +132,19 @@ CONSISTENCY: dict[str, dict[str, tuple[Row, Row, str]]] = {
         "not known": ({"people": [person(disability_grade=None)], "village": NOTHING}, {"risk": "disability"}, "cannot_tell"),
         "other cause": ({}, {"risk": "illness"}, "other_cause_or_not_monitored"),
     },
-    "SCR003": {"no such cause": ({}, {"risk": "other"}, "no_such_risk_type")},
+    "SCR003": {
+        "an able adult": ({}, {"risk": "labour_shortage"}, "problem"),
+        "weak labour": ({"people": [person(labour_capacity="weak")]}, {"risk": "labour_shortage"}, "fine"),
+        "a child said to be able": (
+            {"people": [UNABLE, {**CHILD, "labour_capacity": "full"}]}, {"risk": "labour_shortage"}, "fine"),
+        "not known": ({"people": [person(labour_capacity=None)]}, {"risk": "labour_shortage"}, "cannot_tell"),
+        "other cause": ({}, {"risk": "other"}, "other_cause_or_not_monitored"),
+        "eliminated": ({}, {"risk": "labour_shortage", "gone": "2024-10-01"}, "other_cause_or_not_monitored"),
+    },
     "SCR004": {
         "six months": ({}, {"identified": "2024-01-10", "gone": "2024-07-10"}, "fine"),
         "a day less": ({}, {"identified": "2024-01-10", "gone": "2024-07-09"}, "problem"),
+        "too soon, and taken in again": ({}, {"before": ("2023-01-10", "2023-02-10")}, "problem"),
         "still monitored": ({}, {}, "not_eliminated"),
     },
     "SCR005": {
@@ -143,6 +162,7 @@ CONSISTENCY: dict[str, dict[str, tuple[Row, Row, str]]] = {
         "due yesterday": ({}, {"identified": "2024-12-30"}, "problem"),
         "no files": ({"village": NOTHING}, {}, "cannot_tell"),
         "ended before": ({}, {"identified": "2024-09-01", "early": True}, "problem"),
+        "not delivered": ({}, {"undelivered": True}, "problem"),
         "eliminated": ({}, {"gone": "2024-10-01"}, "not_monitored_or_not_due"),
     },
 }  # fmt: skip
@@ -156,6 +176,10 @@ def checked() -> tuple[pd.DataFrame, pd.DataFrame]:
         columns, monitoring, _ = CONSISTENCY[code][name]
         add_home(made, number, **columns)
         filed: dict[str, Any] = {"identified": "2024-01-10", "risk": "other", **monitoring}
+        if earlier := filed.pop("before", None):
+            made.monitoring(number, earlier[0], "other", eliminated=earlier[1], recorded=earlier[1])
+        if filed.pop("undelivered", False):
+            made.support(number, "job", "2024-02-01", delivered=False)
         if filed.pop("early", False):
             made.support(number, "job", "2024-02-01", ended="2024-08-31")
         monitor(made, number, filed.pop("identified"), filed.pop("risk"), **filed)
@@ -215,7 +239,7 @@ def unchecked(name: str, made: County) -> View:
     return open_store(folder).as_of(DAY)
 
 
-ROWS = {"SCR101": 1, "SCR102": 2, "SCR103": 2, "SCR104": 1, "SCR105": 1, "SCR106": 1, "SCR107": 1}
+ROWS = {"SCR101": 1, "SCR102": 2, "SCR103": 2, "SCR104": 2, "SCR105": 1, "SCR106": 1, "SCR107": 1}
 
 
 @pytest.mark.parametrize("check", INPUT_CHECKS, ids=lambda c: c.code)
@@ -247,3 +271,14 @@ def test_input_checks_without_their_tables_do_not_apply():
     made.tables["line"] = []
     view = store_of("empty", made.tables, delay=20).as_of(DAY)
     assert set(bad_input_counts(view, bad_input(view, policy=NATIONAL))["result"]) == {"not_applicable"}
+
+
+def test_negative_amounts_are_looked_for_in_the_months_that_are_read():
+    made = county()
+    for number in (101, 102):
+        add_home(made, number)
+    made.income(101, "operating", "livestock", [day("2023-10-01")], 10, cost=Decimal(-5))  # last year of 减收排查
+    old = {"household_id": 102, "kind": "tuition", "period_start": day("2022-01-01"), "period_end": day("2022-01-31")}
+    made.tables["expense"].append({**old, "amount_cny": Decimal(-5), "recorded_on": day("2022-02-10")})
+    found = bad_input(unchecked("negative-months", made), policy=NATIONAL).to_pandas()
+    assert found[found["code"] == "SCR105"]["household_id"].tolist() == [101]

@@ -221,5 +221,5 @@ def test_a_screening_that_fails_leaves_no_folder_of_alerts(tmp_path: Path):
         assert ledger.known is None  # and nothing is taken in
     assert not (tmp_path / "alerts").exists()
     with alert_ledger(tmp_path / "alerts") as ledger:
-        ledger.take_in(made()[1].alerts)
+        ledger.take_in(made()[1].alerts, day=DAY)
     assert [p.name for p in (tmp_path / "alerts").iterdir()] == ["ledger.csv"]

@@ -78,7 +78,7 @@ _FACTS = _fields(
     ),
     yes_no=(
         "resettled has_labour has_full_labour has_disabled several_disabled has_severe_disability "
-        "has_severe_disability_for_expenditure has_seriously_ill_member has_paid_work has_frail_elder elders_keep_disabled "
+        "has_severe_disability_for_expenditure has_seriously_ill_member has_paid_work has_unemployed_member has_frail_elder elders_keep_disabled "
         "register_computable last_year_computable assistance_computable was_below_dibao stably_above has_listed_disease "
         "has_elder_care_cost has_vehicle has_business receives_dibao receives_disability_subsidy monitored ever_monitored supported "
         "on_safety_net had_emergency risk_confirmed held_housing held_water held_schooling held_medical receives_tekun "

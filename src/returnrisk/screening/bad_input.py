@@ -1,6 +1,6 @@
 """Input that cannot be right: each kind has a code, is counted, and the run goes on without what it spoils.
 
-Looked at as known on the view's day; ledger rows of the last twelve months. Ingest refuses most of it, but a store may be older than
+Looked at as known on the view's day; ledger and expenditure of the two years that the screening reads. Ingest refuses most of it, but a store may be older than
 the rule, or written by other means.
 """
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from returnrisk.accounts import lines_in_force, living_members, population
 from returnrisk.policy import Policy
+from returnrisk.screening.comparison_months import comparison_on
 from returnrisk.store.view import View
 from returnrisk.timeline import Window, month_end
 
@@ -49,30 +50,31 @@ def _two_heads(view: View, _: Policy) -> ir.Table:
     return heads.filter(heads.n_rows > 1)
 
 
-def _ledger(view: View) -> ir.Table:
+def _read(view: View, policy: Policy, table: str) -> ir.Table:
+    """Rows of the months that a screening reads: the last 24, and both years of 减收排查."""
     import ibis
 
-    rows = view.table("income")
-    start = Window("trailing", 12).bounds(month_end(view.day))[0]
+    rows = view.table(table)
+    start = min(Window("trailing", 24).bounds(month_end(view.day))[0], comparison_on(view, policy=policy).last_start)
     return rows.filter(rows.period_end >= ibis.literal(start))
 
 
-def _other_household(view: View, _: Policy) -> ir.Table:
+def _other_household(view: View, policy: Policy) -> ir.Table:
     """Ledger rows that name a person of the roster who never lived in the household."""
-    rows = _ledger(view)
+    rows = _read(view, policy, "income")
     named = rows.filter(rows.person_id.notnull()).group_by("household_id", "person_id").agg(n_rows=lambda t: t.count())
     roster = view.table("household_roster").select("household_id", "person_id").distinct()
     strangers = named.anti_join(roster, ["household_id", "person_id"]).semi_join(roster, "person_id")
     return strangers.group_by("household_id").agg(n_rows=strangers.n_rows.sum())
 
 
-def _unknown_household(view: View, _: Policy) -> ir.Table:
-    rows = _ledger(view).group_by("household_id").agg(n_rows=lambda t: t.count())
+def _unknown_household(view: View, policy: Policy) -> ir.Table:
+    rows = _read(view, policy, "income").group_by("household_id").agg(n_rows=lambda t: t.count())
     return rows.anti_join(view.table("household"), "household_id")
 
 
-def _negative(view: View, _: Policy) -> ir.Table:
-    rows, e = _ledger(view), view.table("expense")
+def _negative(view: View, policy: Policy) -> ir.Table:
+    rows, e = (_read(view, policy, name) for name in ("income", "expense"))
     ledger = rows.filter((rows.cost_cny < 0) | (rows.gross_cny < 0)).select("household_id")
     found = ledger.union(e.filter(e.amount_cny < 0).select("household_id"))
     return found.group_by("household_id").agg(n_rows=found.count())

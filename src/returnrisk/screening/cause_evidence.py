@@ -209,14 +209,25 @@ def _cut_entitlements(x: Falling, programmes: tuple[str, ...], statuses: tuple[s
     return x.with_base(s.select("household_id", "programme", "event_on", "recorded_on"))
 
 
+def _dibao_in_force(x: Falling) -> ir.Table:
+    """Households whose latest decision about 低保 is no cancellation."""
+    import ibis
+
+    s = x.view.table("subsidy")
+    s = s.filter((s.programme == "dibao") & (s.period_start <= ibis.literal(x.view.day)))
+    newest = s.period_start == s.period_start.max().over(ibis.window(group_by=s.household_id))
+    return s.mutate(is_newest=newest).filter(lambda t: t.is_newest & (t.status != "cancelled")).select("household_id").distinct()
+
+
 def dibao_cancelled(x: Falling) -> ir.Table:
-    """低保 was cancelled, as decided or as the ledger has it."""
+    """低保 was cancelled, as decided or, where no decision in force says otherwise, as the ledger has it."""
     import ibis
 
     t = _cut_entitlements(x, ("dibao",), ("cancelled",))
     t = t.filter(x.agrees(t, "dibao"))
     decided = _rows(t, "dibao_cancelled", "subsidy", source="transfer", explained=t.dropped_dibao)
-    return ibis.union(decided, _ledger_alone(x, "dibao_cancelled", "dibao", "transfer"))
+    alone = _ledger_alone(x, "dibao_cancelled", "dibao", "transfer")
+    return ibis.union(decided, alone.anti_join(_dibao_in_force(x), "household_id"))
 
 
 def subsidy_cut(x: Falling) -> ir.Table:

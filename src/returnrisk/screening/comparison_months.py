@@ -58,13 +58,18 @@ class Comparison:
 def comparison_on(view: View, *, policy: Policy) -> Comparison:
     """The two years that a screening on the view's day compares: the policy's `income_change_window`.
 
-    `income_year`: the income year of the last closed month and the one before it, so that months are open until it is settled;
+    `income_year`: the income year of the last closed month and the one before it, so that months are open until it is settled; until
+    `same_period_min_months` of it have closed nothing could be told of it, and the year just settled is compared with the one before;
     `trailing_12`: the twelve months up to the last closed month and the twelve before.
     """
     closed_on = view.last_closed_on("income")
     if policy.choice("income_change_window", view.day) == "trailing_12":
         return Comparison.ending(closed_on, closed_on=closed_on)
-    return Comparison.ending(IncomeYear.containing(closed_on).last_day, closed_on=closed_on)
+    found = Comparison.ending(IncomeYear.containing(closed_on).last_day, closed_on=closed_on)
+    n_closed = (closed_on.year - found.this_start.year) * 12 + closed_on.month - found.this_start.month + 1
+    if n_closed < int(policy.number("same_period_min_months", view.day)):
+        return Comparison.ending(found.last_end, closed_on=closed_on)
+    return found
 
 
 def compared_classes(view: View, households: ir.Table, comparison: Comparison) -> ir.Table:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESULTS = ("problem", "fine", "cannot_tell", "not_applicable")
-NO_LABOUR_TYPE = "labour_shortage"
-"""Code a contract would give the cause 缺劳动力; the shipped one has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +58,17 @@ class Check:
 
 
 def _illness_without_cost(case: Case) -> Finding:
-    """No own medical cost from twelve months before the identification to the day; files of those twelve months all came."""
+    """No medical cost, whoever paid it, from twelve months before the identification to the day; files of those twelve months all came."""
     import ibis
 
     t = case.facts
     came = _months_before(case)
-    claims = claims_of_households(case.view).semi_join(t, "household_id")
-    joined = claims.inner_join(t.select("household_id", "identified_on"), "household_id")
+    claims = claims_of_households(case.view).filter(lambda c: c.total_cny > 0).select("household_id", paid_on="treated_on")
+    spent = case.view.table("expense").filter(lambda e: (e.kind == "illness") & (e.amount_cny > 0))
+    costs = claims.union(spent.select("household_id", paid_on="period_end"))
+    joined = costs.inner_join(t.select("household_id", "identified_on"), "household_id")
     since = (joined.identified_on - ibis.interval(months=12)).cast("date")
-    paid = joined.filter((joined.treated_on >= since) & (joined.out_of_pocket_cny > 0)).select("household_id").distinct()
+    paid = joined.filter(joined.paid_on >= since).select("household_id").distinct()
     t = t.left_join(paid.mutate(has_cost=True), "household_id").drop("household_id_right")
     t = t.left_join(came, "household_id").drop("household_id_right")
     problem = ibis.cases((t.has_cost.fill_null(False), False), (t.months_before.fill_null(0) >= 12, True))
@@ -97,18 +97,20 @@ def _disability_without_disabled(case: Case) -> Finding:
 
 def _no_labour_with_labour(case: Case) -> Finding:
     t = case.facts
-    known = case.view.store.contracts["monitoring"].field("risk_type").valid_values or ()
-    applies = t.monitored.fill_null(False) & (t.risk_type == NO_LABOUR_TYPE)
-    why_not = "other_cause_or_not_monitored" if NO_LABOUR_TYPE in known else "no_such_risk_type"
-    return Finding(t, applies, why_not, t.has_full_labour, "has_full_labour")
+    applies = t.monitored.fill_null(False) & (t.risk_type == "labour_shortage")
+    return Finding(t, applies, "other_cause_or_not_monitored", t.has_full_labour, "has_full_labour")
 
 
 def _soon_exit(case: Case) -> Finding:
+    """Of any spell: who was taken out too soon and had to be taken in again is the case that matters most."""
     import ibis
 
-    t = case.facts
-    soonest = (t.identified_on + ibis.interval(months=case.number("soonest_exit_months"))).cast("date")
-    return Finding(t, t.eliminated_on.notnull(), "not_eliminated", t.eliminated_on < soonest, "")
+    t, day = case.facts, ibis.literal(case.view.day)
+    s = case.view.table("monitoring").filter(lambda m: m.eliminated_on.notnull() & (m.eliminated_on <= day))
+    soonest = (s.identified_on + ibis.interval(months=case.number("soonest_exit_months"))).cast("date")
+    exits = s.mutate(is_soon=s.eliminated_on < soonest).group_by("household_id").agg(is_soon=lambda m: m.is_soon.any())
+    t = t.left_join(exits, "household_id").drop("household_id_right")
+    return Finding(t, t.is_soon.notnull(), "not_eliminated", t.is_soon, "")
 
 
 def _poor_exit(case: Case) -> Finding:
@@ -134,11 +136,11 @@ def _poor_exit(case: Case) -> Finding:
 
 
 def _no_measure(case: Case) -> Finding:
-    """No measure on file that ran on or after the day of identification, though one was due."""
+    """No delivered measure on file that ran on or after the day of identification, though one was due."""
     import ibis
 
     t, day = case.facts, ibis.literal(case.view.day)
-    s = case.view.table("support").select("household_id", "started_on", "ended_on")
+    s = case.view.table("support").filter(lambda t: t.delivered).select("household_id", "started_on", "ended_on")
     s = s.inner_join(t.select("household_id", "identified_on"), "household_id")
     helped = s.filter((s.started_on <= day) & (s.ended_on.isnull() | (s.ended_on >= s.identified_on)))
     t = t.left_join(helped.select("household_id").distinct().mutate(is_helped=True), "household_id").drop("household_id_right")
@@ -157,7 +159,6 @@ CHECKS: tuple[Check, ...] = (
 )
 WHY_NOT = {
     "other_cause_or_not_monitored": ("风险类型不同或不在监测", "another cause, or not monitored"),
-    "no_such_risk_type": ("数据标准无“缺劳动力”风险类型", "the contract has no such cause"),
     "not_eliminated": ("未标注消除", "not eliminated"),
     "no_recent_exit": ("近期无消除记录", "no recent exit"),
     "not_monitored_or_not_due": ("不在监测或未到期", "not monitored, or not due yet"),

@@ -55,13 +55,22 @@ def _risk_gone(facts: ir.Table, rules: Rules) -> Any:
     import ibis
 
     gone = ibis.cases(
-        (facts.risk_type == "illness", ~seriously_ill(facts, rules, "medical_on_file_cny")),
+        (facts.risk_type == "illness", ~(seriously_ill(facts, rules, "medical_on_file_cny") | facts.has_seriously_ill_member)),
         (facts.risk_type == "schooling", facts.held_schooling),
         (facts.risk_type == "disaster", ~facts.had_emergency),
-        (facts.risk_type == "job_loss", facts.has_paid_work),
+        (facts.risk_type == "job_loss", facts.has_paid_work & ~facts.has_unemployed_member),
         else_=~facts.risk_confirmed,
     )
     return gone & ~facts.risk_confirmed.fill_null(False)
+
+
+RISK_NEEDS = {
+    **dict.fromkeys((*ILLNESS_NEEDS, "has_seriously_ill_member"), "illness"),
+    "held_schooling": "schooling",
+    "had_emergency": "disaster",
+    **dict.fromkeys(("has_paid_work", "has_unemployed_member"), "job_loss"),
+}
+"""Facts that say whether a risk is gone, and the risk they speak of: of another one nobody need ask for them."""
 
 
 def _rigid_controlled(facts: ir.Table, rules: Rules) -> Any:
@@ -94,7 +103,7 @@ CRITERIA: tuple[Criterion, ...] = (
         "致险原因未消除",
         "the cause is still there",
         _risk_gone,
-        ("risk_confirmed", "has_paid_work", "had_emergency", "held_schooling", *ILLNESS_NEEDS),
+        ("risk_confirmed", *RISK_NEEDS),
     ),
     Criterion("income_stable", "收入不稳定", "income is not steady", lambda f, _: f.stably_above, ("stably_above",)),
     Criterion(
@@ -155,6 +164,8 @@ def elimination(facts: ir.Table, *, policy: Policy, day: dt.date) -> ir.Table:
     for c in every:
         for need in c.needs:
             found = t[f"holds_{c.code}"].isnull() & t[need].isnull()
+            if c.code == "risk_gone" and need in RISK_NEEDS:
+                found &= (t.risk_type == RISK_NEEDS[need]).fill_null(False)
             missing[need] = missing[need] | found if need in missing else found
     return t.select(
         "household_id", state=state, criterion=criterion, missing_fields=ibis.ifelse(state.isnull(), listed(missing), "")

@@ -51,6 +51,7 @@ FACT_LABELS: Mapping[str, tuple[str, str]] = {
     "has_elder_care_cost": ("老人照料支出", "cost of care for the old"),
     "elders_keep_disabled": ("成员年龄和残疾情况", "ages and disability of members"),
     "has_paid_work": ("成员务工情况", "whether a member has paid work"),
+    "has_unemployed_member": ("成员失业情况", "whether a member is out of work"),
     "receives_dibao": ("低保发放记录", "record of dibao"),
     "receives_tekun": ("是否特困供养（无此数据）", "whether in destitute care (no such data)"),
     "monitored": ("监测对象记录", "record of monitoring"),

@@ -212,7 +212,7 @@ def income_totals(view: View, changes: ir.Table, *, policy: Policy, households: 
     Ibis table: household_id, village_code, township_code, registered_type, monitored, n_members, columns of the total in `changes`,
     n_sources_falling, target_cny (last year's income and the growth asked for), gap_target_cny (household income short of it; 0 at or
     above), projected_head_cny_year (float64; per present member, scaled to twelve months), line_cny_year (in force at the end of
-    this year), gap_line_head_cny (per head and year short of the line; 0 at or above). NULL: unknown.
+    this year; where no file says, the pack's), gap_line_head_cny (per head and year short of the line; 0 at or above). NULL: unknown.
     """
     import ibis
 
@@ -223,6 +223,10 @@ def income_totals(view: View, changes: ir.Table, *, policy: Policy, households: 
     at = households.select("household_id", "village_code", ending_on=ibis.literal(comparison.this_end))
     lines = lines_in_force(view, at).select("household_id", "line_cny_year")
     t = t.left_join(lines, "household_id").drop("household_id_right")
+    # a township whose line was never delivered has the pack's, as everywhere in the screening
+    t = t.mutate(
+        line_cny_year=ibis.coalesce(t.line_cny_year, ibis.literal(policy.number("monitoring_line", view.day), "decimal(18,2)"))
+    )
     growth = ibis.literal(policy.number("income_growth_target", view.day), "decimal(18,6)")
     zero = ibis.literal(0, "decimal(18,2)")
     known = t.missing.isnull()

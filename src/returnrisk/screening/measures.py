@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from returnrisk.accounts import living_members
+from returnrisk.screening.people_facts import ADULT_YEARS
 from returnrisk.store.view import View
 
 if TYPE_CHECKING:
@@ -64,18 +66,15 @@ MEASURES = (
 
 
 def labour_of_households(view: View, households: ir.Table) -> ir.Table:
-    """Who can work, by present members: household_id, labour (able: somebody fully; weak; unable: nobody, all known; unknown)."""
+    """Who can work, by present adults: household_id, labour (able: somebody fully; weak; unable: nobody, all known; unknown)."""
     import ibis
 
-    day, spells = ibis.literal(view.day), view.table("household_roster")
-    here = (spells.joined_on.isnull() | (spells.joined_on <= day)) & (spells.left_on.isnull() | (spells.left_on >= day))
-    who = spells.filter(here).semi_join(households, "household_id").select("person_id", "household_id").distinct()
-    state = view.table("member").select("person_id", "labour_capacity")
-    t = who.left_join(state, "person_id").drop("person_id_right")
+    t = living_members(view).semi_join(households, "household_id")
+    adult = (t.age_years >= ADULT_YEARS).fill_null(True)  # a child does no work, whatever was written down
     n = t.group_by("household_id").agg(
-        n_full=t.count(where=t.labour_capacity == "full"),
-        n_weak=t.count(where=t.labour_capacity == "weak"),
-        n_unknown=t.count(where=t.labour_capacity.isnull()),
+        n_full=t.count(where=adult & (t.labour_capacity == "full")),
+        n_weak=t.count(where=adult & (t.labour_capacity == "weak")),
+        n_unknown=t.count(where=adult & t.labour_capacity.isnull()),
     )
     labour = ibis.cases((n.n_full > 0, "able"), (n.n_unknown > 0, "unknown"), (n.n_weak > 0, "weak"), else_="unable")
     return n.select("household_id", labour=labour)

@@ -42,11 +42,12 @@ def people_facts(view: View, homes: ir.Table, *, policy: Policy) -> ir.Table:
         has_severe_disability_for_expenditure=any_of(t.n_severe_for_expenditure, t.u_severe_for_expenditure),
         has_seriously_ill_member=any_of(t.n_seriously_ill, t.u_health),
         has_paid_work=any_of(t.n_paid, t.u_paid),
+        has_unemployed_member=any_of(t.n_unemployed, t.u_unemployed),
         has_frail_elder=any_of(t.n_frail, t.u_frail),
         elders_keep_disabled=any_of(t.n_young_disabled, t.u_young_disabled)
         & ~any_of(t.n_able_adult, t.u_able_adult)
         & any_of(t.n_elders, t.u_elders),
-    ).drop(*(name for name in t.columns if name.startswith("u_") or name in ("n_paid", "n_frail", "n_young_disabled", "n_able_adult")))  # fmt: skip
+    ).drop(*(name for name in t.columns if name.startswith("u_") or name in ("n_paid", "n_frail", "n_young_disabled", "n_able_adult", "n_unemployed")))  # fmt: skip
 
 
 def _counts(people: ir.Table, policy: Policy, view: View) -> dict[str, Any]:
@@ -68,6 +69,7 @@ def _counts(people: ir.Table, policy: Policy, view: View) -> dict[str, Any]:
         "young_disabled": young_disabled,
         "able_adult": able_adult,
         "paid": people.is_paid,
+        "unemployed": (people.employment == "unemployed") & ~people.is_paid,
     }
     counts = {f"n_{name}": condition.fill_null(False) for name, condition in conditions.items()}
     counts |= {
@@ -85,6 +87,7 @@ def _counts(people: ir.Table, policy: Policy, view: View) -> dict[str, Any]:
         "u_young_disabled": young_disabled.isnull(),
         "u_able_adult": able_adult.isnull(),
         "u_paid": people.is_paid.isnull() & ~child,
+        "u_unemployed": people.is_paid.isnull() & people.employment.isnull() & ~child,
     }
     return counts
 
