@@ -115,7 +115,7 @@ answers[answers["answer"].isna()].groupby(["category", "missing_fields"]).size()
 
 # %%
 columns = ["title_zh", "office", "raised_on", "due_on", "state", "evidence_zh"]
-found.alerts[found.alerts["rule"] == "emergency"][columns].tail(5)
+found.alerts.drop_duplicates("rule")[columns]  # one of every rule that raised something
 
 # %%
 found.alerts.groupby(["title_zh", "state"]).size().unstack(fill_value=0).reindex(columns=list(ALERT_STATES), fill_value=0)

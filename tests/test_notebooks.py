@@ -62,6 +62,7 @@ def test_a_notebook_runs(path, tmp_path, monkeypatch):
     assert any("image/png" in output.get("data", {}) for output in outputs)
     shown = "\n".join(str(output.get("data", {}).get("text/plain", output.get("text", ""))) for output in outputs)
     assert SHOWN[path.stem] in shown
+    assert "Empty DataFrame" not in shown
     assert str(tmp_path) not in shown
     assert not list((tmp_path / "here").iterdir())
     assert not list((tmp_path / "temporary").glob("*/county"))

@@ -139,6 +139,40 @@ def test_every_parameter_of_a_shipped_pack_is_read_somewhere():
     assert {name for name in names if f'"{name}"' not in sources} <= bases
 
 
+SENSELESS = {
+    "money from days": ("POL013", "  dibao_line: {kind: assumed, values: {2020-01-01: {times: alert_due_days, factor: 300}}}\n"),
+    "margin below dibao": (
+        "POL018",
+        "  dibao_margin_line: {kind: assumed, values: {2020-01-01: {times: dibao_line, factor: 0.9}}}\n",
+    ),
+    "other below margin": ("POL018", "  other_low_income_line: {kind: assumed, values: {2024-01-01: {value: 7000}}}\n"),
+    "dibao of nothing": ("POL009", "  dibao_line: {kind: assumed, values: {2020-01-01: {value: 0}}}\n"),
+    "thirteen months of twelve": ("POL009", "  min_months: {kind: assumed, values: {2020-01-01: {value: 13}}}\n"),
+    "no month at all": ("POL009", "  min_cost_months: {kind: assumed, values: {2020-01-01: {value: 0}}}\n"),
+    "nothing is rigid": ("POL009", "  rigid_kinds: {kind: assumed, values: {2020-01-01: {value: []}}}\n"),
+}
+
+
+@pytest.mark.parametrize("case", SENSELESS)
+def test_what_no_county_can_mean_is_refused(write, case):
+    code, body = SENSELESS[case]
+    assert codes_of("mine", write(mine=("parameters:\n" + body, "national"))) == [code]
+
+
+def test_the_edges_of_what_a_county_can_mean(write):
+    body = "parameters:\n  min_months: {kind: assumed, values: {2020-01-01: {value: 12}}}\n"
+    body += "  dibao_margin_line: {kind: assumed, values: {2020-01-01: {times: dibao_line, factor: 1}}}\n"
+    body += "  assistance_excluded_items: {kind: assumed, values: {2020-01-01: {value: []}}}\n"  # every item counts
+    assert codes_of("mine", write(mine=(body, "national"))) == []
+
+
+def test_one_typo_is_one_problem_that_names_what_was_meant(write):
+    body = "parameters:\n  dibao_line: {kind: assumed, values: {2020-01-01: {times: monitoring_lin, factor: 0.6}}}\n"
+    (problem,) = read_policy("mine", write(mine=(body, "national")))[1]
+    assert problem.code == "POL013"
+    assert problem.text == "unknown parameter 'monitoring_lin'; did you mean 'monitoring_line'?"
+
+
 # ---- resolution ----------------------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +304,14 @@ REFUSED = {
     "label in one language": ("POL002", "parameters:\n" + number("x", "2020-01-01: {value: 1}", label="label: {zh: 甲}")),
     "unknown unit": ("POL002", "parameters:\n" + number("x", "2020-01-01: {value: 1}", unit="yuan")),
     "unknown kind": ("POL002", f"parameters:\n  x: {{{LABEL}, unit: days, kind: guess, values: {{2020-01-01: {{value: 1}}}}}}"),
+    "no range": (
+        "POL002",
+        "parameters:\n" + number("x", "2020-01-01: {value: 1}", label=f"{LABEL}\n    range: {{least: 3, most: 2}}"),
+    ),
+    "out of its range": (
+        "POL009",
+        "parameters:\n" + number("x", "2020-01-01: {value: 3}", label=f"{LABEL}\n    range: {{most: 2}}"),
+    ),
     "area that is none": ("POL002", "areas: [Gansu]"),
     "overlap": ("POL008", "parameters:\n" + number("x", "2020-01-01: {value: 1, until: 2022-01-01}, 2022-01-01: {value: 2}")),
     "text for a number": ("POL009", "parameters:\n" + number("x", "2020-01-01: {value: many}")),

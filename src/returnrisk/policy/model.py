@@ -18,7 +18,7 @@ ValueType = Literal["number", "flag", "choice", "list"]
 
 @dataclass(frozen=True, slots=True)
 class UnitForm:
-    """How a unit is said and which values it may have; `whole`: no fractions; `money`: a multiple is rounded to the fen."""
+    """How a unit is said and which values it may have; `whole`: no fractions; `money`: a multiple is rounded to the fen; `positive`: never zero."""
 
     zh: str
     en: str
@@ -26,13 +26,14 @@ class UnitForm:
     maximum: Decimal | None = None
     whole: bool = False
     money: bool = False
+    positive: bool = False
 
 
 UNITS: Mapping[str, UnitForm] = {
-    "cny_per_head_year": UnitForm("元/人·年", "CNY per head and year", money=True),
+    "cny_per_head_year": UnitForm("元/人·年", "CNY per head and year", money=True, positive=True),
     "cny_per_head": UnitForm("元/人", "CNY per head", money=True),
-    "cny_year": UnitForm("元/年", "CNY a year", money=True),
-    "cny_month": UnitForm("元/月", "CNY a month", money=True),
+    "cny_year": UnitForm("元/年", "CNY a year", money=True, positive=True),
+    "cny_month": UnitForm("元/月", "CNY a month", money=True, positive=True),
     "cny": UnitForm("元", "CNY", money=True),
     "months": UnitForm("个月", "months", whole=True),
     "days": UnitForm("天", "days", whole=True),
@@ -76,7 +77,10 @@ class DatedValue:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter as one pack writes it; label, unit and choices are None where it leaves them to its parent."""
+    """One parameter as one pack writes it; label, unit, choices and bounds are None where it leaves them to its parent.
+
+    `least` and `most` bound a number, or how many words a list has.
+    """
 
     name: str
     kind: Kind
@@ -86,6 +90,8 @@ class Parameter:
     unit: str | None = None
     choices: tuple[str, ...] | None = None
     reference: Reference | None = None
+    least: Decimal | None = None
+    most: Decimal | None = None
 
     def on(self, day: dt.date) -> DatedValue | None:
         """The value in force on `day` in this pack alone."""

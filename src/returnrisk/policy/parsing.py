@@ -18,7 +18,7 @@ from returnrisk.policy.model import UNITS, DatedValue, Kind, Multiple, Pack, Par
 
 PACK_SCHEMA = 1
 PACK_KEYS = ("schema", "name", "title", "parent", "areas", "parameters", "alerts")
-PARAMETER_KEYS = ("label", "unit", "kind", "reference", "choices", "values")
+PARAMETER_KEYS = ("label", "unit", "kind", "reference", "choices", "range", "values")
 VALUE_KEYS = ("value", "times", "factor", "until", "reference")
 KINDS: tuple[Kind, ...] = ("rule", "assumed")
 
@@ -162,7 +162,20 @@ def _parameter(reader: Reader, name: str, content: Any) -> Parameter:
         unit=unit,
         choices=_choices(reader, said.get("choices"), key=f"{name}.choices"),
         reference=reference,
+        **_range(reader, said.get("range"), key=f"{name}.range"),
     )
+
+
+def _range(reader: Reader, content: Any, *, key: str) -> dict[str, Decimal]:
+    """`{least: NUMBER, most: NUMBER}`, or one of them."""
+    if content is None:
+        return {}
+    said = reader.mapping(content, ("least", "most"), key=key)
+    found = {name: bound for name, bound in said.items() if isinstance(bound, Decimal)}
+    if not found or len(found) < len(said) or found.get("least", Decimal(0)) > found.get("most", Decimal("Infinity")):
+        reader.wrong("POL002", key, "is no range: {least: NUMBER, most: NUMBER}, or one of them")
+        return {}
+    return found
 
 
 def _choices(reader: Reader, content: Any, *, key: str) -> tuple[str, ...] | None:

@@ -58,6 +58,11 @@ class Policy:
         """The words a choice or a list may use; None where any may."""
         return next((p.choices for p in self._declared(name) if p.choices), None)
 
+    def bounds(self, name: str) -> tuple[Decimal | None, Decimal | None]:
+        """Least and most a number may be, or a list may have words: said where it first appears."""
+        farthest = self._declared(name)[-1]
+        return farthest.least, farthest.most
+
     def label(self, name: str) -> tuple[str, str]:
         """Chinese and English name of a parameter, of the nearest pack that says one."""
         declared = self._declared(name)
