@@ -24,7 +24,7 @@ NUMBER_COMPARISONS: tuple[Comparison, ...] = ("over", "under", "at_least", "at_m
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 ACCOUNTS = ("register_net", "assistance_countable")
 GUARANTEES = ("housing", "water", "schooling", "medical")
-CAUSES = ("illness", "disability", "schooling", "disaster", "job_loss", "industry", "other")
+CAUSES = ("illness", "disability", "schooling", "disaster", "job_loss", "industry", "labour_shortage", "other")
 """Codes of `monitoring.risk_type`."""
 GROUP_KEYS = ("registered", "category", "monitored", "resettled", "with_labour")
 """What a group may ask for: `registered` type, `category` answered yes, and yes/no facts of the household."""
