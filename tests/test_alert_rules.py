@@ -65,9 +65,9 @@ def _certificate(c: County, person: int, grade: int, issued: str) -> None:
     )  # fmt: skip
 
 
-def _job(c: County, person: int, reason: str) -> None:
+def _job(c: County, person: int, reason: str, *, place: str = "province") -> None:
     c.tables["employment"].append(
-        {"person_id": person, "started_on": day("2022-03-01"), "kind": "employee_informal", "place": "province", "sector": "construction",
+        {"person_id": person, "started_on": day("2022-03-01"), "kind": "employee_informal", "place": place, "sector": "construction",
          "monthly_wage_cny": 4000, "ended_on": day("2024-06-20"), "end_reason": reason, "recorded_on": day("2024-07-05")}
     )  # fmt: skip
 
@@ -99,6 +99,7 @@ CASES: dict[str, Any] = {
     "new_dibao": lambda c: [c.subsidy(h, "dibao", s, "granted", 300) for h, s in ((FIRED, "2024-06-01"), (CALM, "2024-05-01"), (CALM, "2024-06-01"))],
     "dibao_cancelled": lambda c: (c.subsidy(FIRED, "dibao", "2024-06-01", "cancelled", 0), c.subsidy(CALM, "dibao", "2024-06-01", "granted", 300)),
     "job_lost": lambda c: (_job(c, P, "dismissed"), _job(c, Q, "care")),
+    "migrants_return": lambda c: (_job(c, P, "care", place="outside"), _job(c, Q, "care", place="county")),
     "industry_failed": lambda c: (_project(c, 1, FIRED, "failed"), _project(c, 2, CALM, "running")),
     "loan_overdue": lambda c: (_loan(c, 1, FIRED, overdue=True), _loan(c, 2, CALM, overdue=False)),
     "housing_missing": lambda _: None, "water_missing": lambda _: None, "schooling_missing": lambda c: _schooling(c, P, "2024-03-01", "primary", "suspended"),

@@ -69,6 +69,7 @@ def test_a_history_too_short_for_the_origins_is_said_before_anything_is_computed
         backtest(store(), SPECS, known_on=KNOWN_ON, snapshots=never, settings=BacktestSettings(n_origins=n, step_months=step))
 
 
+@pytest.mark.slow
 def test_rows_recorded_after_an_origin_change_nothing_of_what_is_predicted_at_it():
     """The last origin's labels and features may change; the first origin's predictions may not."""
     first = found().origins[0].day

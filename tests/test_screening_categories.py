@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from returnrisk.policy import load_policy
-from returnrisk.screening import CATEGORIES, FACT_LABELS, categories, categories_in_use, household_facts, kept_facts
+from returnrisk.policy import Policy, load_policy
+from returnrisk.screening import CATEGORIES, FACT_LABELS, categories, categories_in_use, kept_facts
 from returnrisk.store.view import Store
 from tests.feature_households import store_of
 from tests.screening_households import CASES, DAY, NUMBERS, add_home, county
@@ -27,8 +27,11 @@ def store() -> Store:
 
 @functools.cache
 def answers(pack: str = "national") -> pd.DataFrame:
-    view, policy = store().as_of(DAY), load_policy(pack)
-    with kept_facts(view, policy=policy) as facts:
+    return answers_of(load_policy(pack))
+
+
+def answers_of(policy: Policy) -> pd.DataFrame:
+    with kept_facts(store().as_of(DAY), policy=policy) as facts:
         return categories(facts, policy=policy, day=DAY).to_pandas().set_index(["household_id", "category"]).sort_index()
 
 
@@ -88,8 +91,7 @@ def test_a_pack_may_count_every_medical_cost_as_rigid(tmp_path: Path):
     text += "parameters: {rigid_illness_serious_only: {kind: assumed, values: {2020-01-01: {value: false}}}}\n"
     (tmp_path / "all-bills.yaml").write_text(text, encoding="utf-8")
     policy = load_policy("all-bills", folder=tmp_path)
-    home, view = NUMBERS["bills, not serious"], store().as_of(DAY)
-    found = categories(household_facts(view, policy=policy), policy=policy, day=DAY)
-    found = found.filter(found.household_id == home).to_pandas().set_index("category")["answer"]
+    home = NUMBERS["bills, not serious"]
+    found = answers_of(policy)["answer"].loc[home]
     assert (found["expenditure_hardship"], found["hard_expenditure"]) == (1, 1)
     assert answers().loc[(home, "hard_expenditure"), "answer"] == 0

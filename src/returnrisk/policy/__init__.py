@@ -18,6 +18,7 @@ from returnrisk.policy.alerts import (
     GuaranteeFact,
     TableFact,
     Threshold,
+    TownshipFact,
 )
 from returnrisk.policy.codes import CODES, Problem
 from returnrisk.policy.loading import load_policy, policy_names, read_policy
@@ -40,6 +41,7 @@ __all__ = [
     "Resolved",
     "TableFact",
     "Threshold",
+    "TownshipFact",
     "load_policy",
     "policy_names",
     "read_policy",

@@ -20,6 +20,7 @@ RULE_KEYS = (
 )  # fmt: skip
 NEEDED_KEYS = ("title", "on", "kind", "office", "channel", "cause", "must_visit", "facts")
 TABLE_FACT_KEYS = ("table", "per", "where", "window", "date", *a.AGGREGATES, *a.COMPARISONS)
+TOWNSHIP_FACT_KEYS = ("township", "where", "fall_in_months", "over", "at_least")
 ACCOUNT_FACT_KEYS = ("account", "change", *a.NUMBER_COMPARISONS)
 CALENDARS: Mapping[str, a.WindowForm] = {"year": "calendar_year", "month": "calendar_month", "income_year": "income_year"}
 
@@ -80,8 +81,14 @@ def _facts(reader: Reader, content: Any, *, key: str) -> tuple[a.Fact, ...]:
 
 
 def _fact(reader: Reader, content: Any, *, key: str) -> a.Fact | None:
-    """A fact is known by the first of its keys: table, category, guarantee or account."""
-    kinds = {"table": _table_fact, "category": _category_fact, "guarantee": _guarantee_fact, "account": _account_fact}
+    """A fact is known by the first of its keys: table, category, guarantee, account or township."""
+    kinds = {
+        "table": _table_fact,
+        "category": _category_fact,
+        "guarantee": _guarantee_fact,
+        "account": _account_fact,
+        "township": _township_fact,
+    }
     named = [k for k in kinds if isinstance(content, Mapping) and k in content]
     if len(named) != 1:
         reader.wrong("POL020", key, f"is about {' and '.join(named) or 'nothing'}; expected one of {', '.join(kinds)}")
@@ -112,6 +119,22 @@ def _account_fact(reader: Reader, content: Mapping[str, Any], *, key: str) -> a.
         return None
     threshold = _threshold(reader, said[compared], key=f"{key}.{compared}")
     return None if threshold is None else a.AccountFact(account, change, compared, threshold)
+
+
+def _township_fact(reader: Reader, content: Mapping[str, Any], *, key: str) -> a.Fact | None:
+    said = reader.mapping(content, TOWNSHIP_FACT_KEYS, key=key, code="POL020")
+    months = said.get("fall_in_months")
+    if not isinstance(months, Decimal) or months != int(months) or months < 1:
+        reader.wrong("POL020", f"{key}.fall_in_months", "expected a whole number of months, from 1")
+        return None
+    compared = _compared(reader, said, a.RISING_COMPARISONS, key=key)
+    if compared is None:
+        return None
+    threshold = _threshold(reader, said[compared], key=f"{key}.{compared}")
+    if threshold is None:
+        return None
+    where = _where(reader, said.get("where"), key=f"{key}.where")
+    return a.TownshipFact(_text(reader, said, "township", key=key), where, int(months), compared, threshold)
 
 
 def _table_fact(reader: Reader, content: Mapping[str, Any], *, key: str) -> a.Fact | None:

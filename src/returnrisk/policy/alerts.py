@@ -21,6 +21,8 @@ WindowForm = Literal["months", "days", "calendar_year", "calendar_month", "incom
 AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
 NUMBER_COMPARISONS: tuple[Comparison, ...] = ("over", "under", "at_least", "at_most")
+RISING_COMPARISONS: tuple[Comparison, ...] = ("over", "at_least")
+"""Comparisons that more on file can only make true."""
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 ACCOUNTS = ("register_net", "assistance_countable")
 GUARANTEES = ("housing", "water", "schooling", "medical")
@@ -110,7 +112,21 @@ class AccountFact:
     threshold: Multiple | Decimal | Threshold
 
 
-Fact = TableFact | CategoryFact | GuaranteeFact | AccountFact
+@dataclass(frozen=True, slots=True)
+class TownshipFact:
+    """In the household's township fewer rows of a table hold than `months` before: fewer by more than (or at least) a share.
+
+    What is counted is persons where rows are about persons, else households; only rows for which `where` holds.
+    """
+
+    table: str
+    where: tuple[Condition, ...]
+    months: int
+    comparison: Comparison
+    threshold: Multiple | Decimal | Threshold
+
+
+Fact = TableFact | CategoryFact | GuaranteeFact | AccountFact | TownshipFact
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from returnrisk.errors import PolicyError, UnknownNameError
 from returnrisk.policy.alert_parsing import merged_keys, override_problems, read_rule
-from returnrisk.policy.alerts import AccountFact, AlertEntry, AlertRule, TableFact
+from returnrisk.policy.alerts import AccountFact, AlertEntry, AlertRule, TableFact, TownshipFact
 from returnrisk.policy.codes import Problem
 from returnrisk.policy.model import UNITS, DatedValue, Multiple, Pack, Parameter, UnitForm, Value
 from returnrisk.policy.parsing import Reader
@@ -221,7 +221,7 @@ def _base_problems(policy: Policy, rule: AlertRule) -> Iterator[Problem]:
     if rule.due_days is None and "alert_due_days" not in policy.names:
         yield Problem("POL022", rule.pack, rule.name, "has no due_days, and no pack has the parameter alert_due_days")
     for fact in rule.facts:
-        if isinstance(fact, (TableFact, AccountFact)) and isinstance(fact.threshold, Multiple):
+        if isinstance(fact, (TableFact, AccountFact, TownshipFact)) and isinstance(fact.threshold, Multiple):
             base = fact.threshold.base
             if base not in policy.names:
                 yield Problem("POL022", rule.pack, rule.name, _unknown(policy, base))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from returnrisk.errors import PolicyDateError, PolicyNameError, PolicyPackError, UnknownNameError
 from returnrisk.policy.alert_parsing import merged_keys, read_rule
-from returnrisk.policy.alerts import AccountFact, AlertRule, Fact, TableFact, Threshold
+from returnrisk.policy.alerts import AccountFact, AlertRule, Fact, TableFact, Threshold, TownshipFact
 from returnrisk.policy.model import UNITS, DatedValue, Multiple, Pack, Parameter, Resolved, ValueType
 from returnrisk.policy.parsing import Reader
 
@@ -244,7 +244,11 @@ class Policy:
 
     def _on_day(self, fact: Fact, day: dt.date) -> Fact:
         """A fact whose threshold is the number of the day."""
-        if not isinstance(fact, (TableFact, AccountFact)) or fact.threshold is None or isinstance(fact.threshold, Threshold):
+        if (
+            not isinstance(fact, (TableFact, AccountFact, TownshipFact))
+            or fact.threshold is None
+            or isinstance(fact.threshold, Threshold)
+        ):
             return fact
         if isinstance(fact.threshold, Decimal):
             return replace(fact, threshold=Threshold(fact.threshold, str(fact.threshold)))

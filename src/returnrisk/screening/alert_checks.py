@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from returnrisk.contracts import Contract, Field
 from returnrisk.errors import PolicyNameError, UnknownNameError
-from returnrisk.policy import AlertRule, CategoryFact, Condition, Fact, TableFact
-from returnrisk.screening.alert_windows import REGISTERS, own_date
+from returnrisk.policy import AlertRule, CategoryFact, Condition, Fact, TableFact, TownshipFact
+from returnrisk.screening.alert_windows import HELD_BETWEEN, REGISTERS, own_date
 
 CODE = "POL024"
 NUMBERS = ("decimal(18,2)", "int64")
@@ -53,6 +53,8 @@ def _problems(
 def _fact_problems(fact: Fact, contracts: Mapping[str, Contract], categories: Collection[str] | None) -> Iterator[str]:
     if isinstance(fact, CategoryFact):
         yield from _wrong_category(fact.category, categories)
+    if isinstance(fact, TownshipFact):
+        yield from _township_problems(fact, contracts)
     if not isinstance(fact, TableFact):
         return
     usable = [n for n, c in contracts.items() if not c.restricted and {"household_id", "person_id"} & set(c.columns)]
@@ -69,6 +71,15 @@ def _fact_problems(fact: Fact, contracts: Mapping[str, Contract], categories: Co
     for condition in fact.where:
         yield from _condition_problems(condition, contract)
     yield from _date_problems(fact, contract)
+
+
+def _township_problems(fact: TownshipFact, contracts: Mapping[str, Contract]) -> Iterator[str]:
+    usable = sorted(n for n in HELD_BETWEEN if n in contracts and n not in REGISTERS and not contracts[n].restricted)
+    if fact.table not in usable:
+        yield str(UnknownNameError("table whose rows hold from a day to a day", fact.table, usable))
+        return
+    for condition in fact.where:
+        yield from _condition_problems(condition, contracts[fact.table])
 
 
 def _column_problems(fact: TableFact, contract: Contract) -> Iterator[str]:

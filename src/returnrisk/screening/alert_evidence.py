@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from returnrisk.contracts import Contract, Field
-from returnrisk.policy import AccountFact, CategoryFact, Fact, GuaranteeFact, Policy, TableFact, Threshold
+from returnrisk.policy import AccountFact, CategoryFact, Fact, GuaranteeFact, Policy, TableFact, Threshold, TownshipFact
 from returnrisk.policy.alerts import Condition
-from returnrisk.screening.alert_windows import span_of
+from returnrisk.screening.alert_windows import span_of, township_days
 from returnrisk.store.view import View
 
 COMPARISON_WORDS = {
@@ -57,6 +57,8 @@ def fact_words(
         return (f"符合：{zh}", f"is: {en}") if fact.answer else (f"不符合：{zh}", f"is not: {en}")
     if isinstance(fact, AccountFact):
         return _account_words(fact, policy)
+    if isinstance(fact, TownshipFact):
+        return _township_words(view, fact, policy)
     return _table_words(view, fact, policy)
 
 
@@ -79,6 +81,21 @@ def _account_words(fact: AccountFact, policy: Policy) -> tuple[str, str]:
     limit_zh, limit_en = _limit(fact.threshold, policy)
     change_zh, change_en = CHANGE_WORDS[fact.change] if fact.change else ("", "")
     return f"{zh}{change_zh} {PLACE}，{than_zh} {limit_zh}", f"{en} {change_en} {PLACE}, {than_en} {limit_en}".replace("  ", " ")
+
+
+def _township_words(view: View, fact: TownshipFact, policy: Policy) -> tuple[str, str]:
+    contract = view.store.contracts[fact.table]
+    before, now = township_days(view, fact)
+    shown = [w for w in (_condition_words(contract.field(c.column), c) for c in fact.where) if w is not None]
+    about_zh = "，".join([f"{before}至{now}", *(zh for zh, _ in shown)])
+    about_en = ", ".join([f"{before} to {now}", *(en for _, en in shown)])
+    than_zh, than_en = COMPARISON_WORDS[fact.comparison]
+    limit_zh, limit_en = _limit(fact.threshold, policy)
+    unit_zh, unit_en = ("人数", "persons") if "person_id" in contract.columns else ("户数", "households")
+    return (
+        f"本乡镇{contract.label_zh}（{about_zh}）：{unit_zh}下降 {PLACE}，{than_zh} {limit_zh}",
+        f"{contract.label_en} in the township ({about_en}): {unit_en} fell by {PLACE}, {than_en} {limit_en}",
+    )
 
 
 def _table_words(view: View, fact: TableFact, policy: Policy) -> tuple[str, str]:

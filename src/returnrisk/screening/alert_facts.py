@@ -6,6 +6,7 @@ sum is not over it, or that nothing is there, is only said where every file that
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import operator
 from collections.abc import Callable
@@ -13,9 +14,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.accounts import ACCOUNTS, account_net
-from returnrisk.policy import AccountFact, CategoryFact, Fact, GuaranteeFact, Policy, TableFact, Threshold
-from returnrisk.policy.alerts import Comparison, Condition
-from returnrisk.screening.alert_windows import REGISTERS, complete, own_date, rows_of
+from returnrisk.policy import AccountFact, CategoryFact, Fact, GuaranteeFact, Policy, TableFact, Threshold, TownshipFact
+from returnrisk.policy.alerts import RISING_COMPARISONS, Comparison, Condition
+from returnrisk.screening.alert_windows import REGISTERS, complete, complete_for_township, held_on, own_date, rows_of, township_days
 from returnrisk.screening.windows import screening_windows
 from returnrisk.store.view import View
 
@@ -28,8 +29,7 @@ COMPARED: dict[str, Callable[[Any, Any], Any]] = {
     "at_least": operator.ge,
     "at_most": operator.le,
 }
-RISING: tuple[Comparison | None, ...] = ("over", "at_least")
-"""Comparisons that more on file can only make true."""
+RISING: tuple[Comparison | None, ...] = RISING_COMPARISONS
 ACCOUNT_PREFIX = {"register_net": "register", "assistance_countable": "assistance"}
 
 
@@ -62,10 +62,12 @@ def fact_answers(view: View, fact: Fact, *, facts: ir.Table, categories: ir.Tabl
         return facts.select("household_id", answer=~held if fact.missing else held, amount=_no_amount())
     if isinstance(fact, CategoryFact):
         return _category_answers(fact, facts, categories)
+    if isinstance(fact, TownshipFact):
+        return _township_answers(view, fact, facts)
     return _account_answers(view, fact, facts, policy)
 
 
-def threshold_of(fact: TableFact | AccountFact) -> Decimal | None:
+def threshold_of(fact: TableFact | AccountFact | TownshipFact) -> Decimal | None:
     """The number a fact is compared with; `Policy.alert_rules` has worked it out for the day."""
     return fact.threshold.number if isinstance(fact.threshold, Threshold) else None
 
@@ -310,6 +312,32 @@ def _account_answers(view: View, fact: AccountFact, facts: ir.Table, policy: Pol
     answer = ibis.cases((known, compare(fell, exact(number) * last)))
     share = fell.cast("float64") / last.cast("float64").nullif(0)
     return t.select("household_id", answer=answer, amount=ibis.cases((known, share)))
+
+
+def _township_answers(view: View, fact: TownshipFact, facts: ir.Table) -> ir.Table:
+    """How far the count of the household's township fell, as a share of the earlier count; every household of it has one answer."""
+    number = threshold_of(fact)
+    assert number is not None  # noqa: S101
+    before, now = (_held_in_townships(view, fact, day) for day in township_days(view, fact))
+    came = complete_for_township(view, fact)
+    t = facts.select("household_id", "township_code").inner_join(came, "township_code")
+    t = t.left_join(before.rename(n_before="n"), "township_code").drop("township_code_right")
+    t = t.left_join(now.rename(n_now="n"), "township_code")
+    t = t.select("household_id", before=t.n_before.fill_null(0), lost=t.n_before.fill_null(0) - t.n_now.fill_null(0))
+    judged = COMPARED[fact.comparison](t.lost.cast("decimal(18,4)"), exact(number) * t.before) & (t.before > 0)
+    t = t.select("household_id", judged=judged, share=t.lost.cast("float64") / t.before.cast("float64").nullif(0))
+    found = facts.select("household_id").left_join(t, "household_id")
+    return found.select("household_id", answer=found.judged, amount=found.share)
+
+
+def _held_in_townships(view: View, fact: TownshipFact, day: dt.date) -> ir.Table:
+    """township_code, n: how many persons (or households) a row held for on a day."""
+    rows = held_on(view, fact.table, day)
+    rows = rows.filter(holds(rows, fact.where).fill_null(False))
+    homes = view.table("household").select("household_id", township_code=lambda t: t.village_code // 1000)
+    unit = "person_id" if "person_id" in rows.columns else "household_id"
+    t = rows.inner_join(homes, "household_id")
+    return t.group_by("township_code").agg(n=t[unit].nunique())
 
 
 def _year_before(view: View, fact: AccountFact, facts: ir.Table, policy: Policy) -> ir.Table:

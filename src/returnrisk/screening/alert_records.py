@@ -13,10 +13,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.guarantees import COMPULSORY, OUT_OF_SCHOOL, UNSAFE_GRADES
-from returnrisk.policy import Fact, FactWindow, GuaranteeFact, Policy, TableFact
+from returnrisk.policy import Fact, FactWindow, GuaranteeFact, Policy, TableFact, TownshipFact
 from returnrisk.policy.alerts import Condition
 from returnrisk.screening.alert_facts import COMPARED, RISING, exact, holds, newest, threshold_of, unit_column, value_column
-from returnrisk.screening.alert_windows import own_date, rows_of, span_of
+from returnrisk.screening.alert_windows import own_date, rows_of, span_of, township_days
 from returnrisk.screening.windows import screening_windows
 from returnrisk.store.view import View
 from returnrisk.timeline import IncomeYear
@@ -186,7 +186,9 @@ def _texts(t: ir.Table, fact: TableFact, contract: Any, *, part: Any) -> ir.Tabl
 
 
 def standing_year(view: View, fact: Fact, policy: Policy) -> str:
-    """The year a standing fact is about: the calendar year of a calendar window, else the income year."""
+    """The year a standing fact is about: the calendar year of a calendar window, else the income year; of a township's fall the month."""
+    if isinstance(fact, TownshipFact):
+        return f"{township_days(view, fact)[1]:%Y-%m}"
     if isinstance(fact, TableFact):
         end = span_of(view, fact).ends_on
         if fact.window.form in {"calendar_year", "calendar_month"}:
@@ -203,9 +205,9 @@ def _standing(view: View, fact: Fact, who: ir.Table, policy: Policy) -> ir.Table
     homes = _only(view.table("household"), who)
     homes = homes.select("household_id", "recorded_on", township_code=homes.village_code // 1000)
     text = f"{standing_name(fact)}@{standing_year(view, fact, policy)}"
-    if isinstance(fact, TableFact):
+    if isinstance(fact, (TableFact, TownshipFact)):
         files = view.table("delivery")
-        closed = ibis.literal(span_of(view, fact).closed_on)
+        closed = ibis.literal(span_of(view, fact).closed_on if isinstance(fact, TableFact) else township_days(view, fact)[1])
         files = files.filter((files.table_name == fact.table) & (files.period_end <= closed))
         last = files.group_by("township_code").agg(last_on=files.recorded_on.max())
         t = homes.left_join(last, "township_code").select("household_id", "recorded_on", "last_on")
@@ -228,4 +230,6 @@ def standing_name(fact: Fact) -> str:
     if isinstance(fact, GuaranteeFact):
         return f"guarantee:{fact.guarantee}=held"
     where = ",".join(f"{c.column}={'|'.join(map(str, c.values)) or c.comparison}" for c in fact.where)
+    if isinstance(fact, TownshipFact):
+        return f"township:{fact.table},{fact.months}{f',{where}' if where else ''}"
     return f"{fact.table}:{fact.aggregate}{f',{where}' if where else ''}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.contracts import Contract
-from returnrisk.policy import TableFact
+from returnrisk.policy import FactWindow, TableFact, TownshipFact
 from returnrisk.store.view import View
 from returnrisk.timeline import IncomeYear, add_months, month_end, month_start, months_between
 
@@ -99,9 +99,7 @@ def rows_of(view: View, fact: TableFact) -> ir.Table:
     rows = view.table(fact.table)
     date = fact.date or own_date(contract)
     if fact.window.form == "now" and fact.table in HELD_BETWEEN:
-        start, end = HELD_BETWEEN[fact.table]
-        day = ibis.literal(view.day)
-        rows = rows.filter((rows[start].isnull() | (rows[start] <= day)) & (rows[end].isnull() | (rows[end] >= day)))
+        rows = _holding(rows, fact.table, view.day)
     elif date is not None:
         rows = rows.filter(rows[date] <= ibis.literal(span.ends_on))
         if span.starts_on is not None:
@@ -112,6 +110,48 @@ def rows_of(view: View, fact: TableFact) -> ir.Table:
         return _states_of_members(view, rows)
     lived_on = ibis.literal(view.day) if fact.window.form == "now" or date is None else rows[date]
     return _in_households(view, rows, lived_on)
+
+
+def held_on(view: View, table: str, day: dt.date) -> ir.Table:
+    """Rows of a table of `HELD_BETWEEN` that held on a day, with the `household_id` in which their person lived then."""
+    import ibis
+
+    rows = _holding(view.table(table), table, day)
+    return rows if "household_id" in view.store.contracts[table].columns else _in_households(view, rows, ibis.literal(day))
+
+
+def township_days(view: View, fact: TownshipFact) -> tuple[dt.date, dt.date]:
+    """The two days whose counts are compared: the end of the last month whose files were due, and `months` before it."""
+    closed = month_end(view.last_closed_on(fact.table))
+    return month_end(add_months(closed, -fact.months)), closed
+
+
+def complete_for_township(view: View, fact: TownshipFact) -> ir.Table:
+    """Townships whose files of both months and of those between came, one column: township_code."""
+    asked = TableFact(
+        table=fact.table,
+        per="household",
+        aggregate="count",
+        column=None,
+        where=(),
+        window=FactWindow("months", fact.months + 1),
+        date=None,
+        comparison=None,
+        threshold=None,
+        answers=(),
+        wanted=True,
+    )
+    whole = complete(view, asked)
+    assert whole is not None  # noqa: S101 (a register is not in `HELD_BETWEEN`, but for the roster: refused by the checks)
+    return whole
+
+
+def _holding(rows: ir.Table, table: str, on: dt.date) -> ir.Table:
+    import ibis
+
+    start, end = HELD_BETWEEN[table]
+    day = ibis.literal(on)
+    return rows.filter((rows[start].isnull() | (rows[start] <= day)) & (rows[end].isnull() | (rows[end] >= day)))
 
 
 def _in_households(view: View, rows: ir.Table, lived_on: Any) -> ir.Table:
