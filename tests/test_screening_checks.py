@@ -129,6 +129,9 @@ CONSISTENCY: dict[str, dict[str, tuple[Row, Row, str]]] = {
     "SCR002": {
         "nobody disabled": ({}, {"risk": "disability"}, "problem"),
         "a disabled member": ({"people": [person(disability_grade=4)]}, {"risk": "disability"}, "fine"),
+        "a certificate that lapsed since": ({}, {"risk": "disability", "certificate": ("2020-01-01", "2024-01-10")}, "fine"),
+        "one that lapsed before": ({}, {"risk": "disability", "certificate": ("2020-01-01", "2024-01-09")}, "problem"),
+        "one issued after, lapsed": ({}, {"risk": "disability", "certificate": ("2024-01-11", "2024-06-30")}, "problem"),
         "not known": ({"people": [person(disability_grade=None)], "village": NOTHING}, {"risk": "disability"}, "cannot_tell"),
         "other cause": ({}, {"risk": "illness"}, "other_cause_or_not_monitored"),
     },
@@ -169,6 +172,12 @@ CONSISTENCY: dict[str, dict[str, tuple[Row, Row, str]]] = {
 LISTED = [(code, name) for code, cases in CONSISTENCY.items() for name in cases]
 
 
+def certify(made: County, person: int, issued: str, until: str) -> None:
+    made.tables["disability"].append(
+        {"person_id": person, "kind": "physical", "grade": 2, "issued_on": day(issued), "valid_until": day(until), "recorded_on": day(issued)}
+    )  # fmt: skip
+
+
 @functools.cache
 def checked() -> tuple[pd.DataFrame, pd.DataFrame]:
     made = county()
@@ -178,6 +187,8 @@ def checked() -> tuple[pd.DataFrame, pd.DataFrame]:
         filed: dict[str, Any] = {"identified": "2024-01-10", "risk": "other", **monitoring}
         if earlier := filed.pop("before", None):
             made.monitoring(number, earlier[0], "other", eliminated=earlier[1], recorded=earlier[1])
+        if certificate := filed.pop("certificate", None):
+            certify(made, number * 10 + 1, *certificate)
         if filed.pop("undelivered", False):
             made.support(number, "job", "2024-02-01", delivered=False)
         if filed.pop("early", False):

@@ -90,9 +90,17 @@ def _months_before(case: Case) -> ir.Table:
 
 
 def _disability_without_disabled(case: Case) -> Finding:
+    """Nobody disabled today, nor by a certificate in force when the household was identified (it may have lapsed, its holder died)."""
     t = case.facts
+    spells = case.view.table("household_roster").select("household_id", "person_id", "joined_on", "left_on")
+    c = case.view.table("disability").select("person_id", "issued_on", "valid_until").inner_join(spells, "person_id")
+    c = c.inner_join(t.select("household_id", "identified_on"), "household_id")
+    was_there = (c.joined_on.isnull() | (c.joined_on <= c.identified_on)) & (c.left_on.isnull() | (c.left_on >= c.identified_on))
+    in_force = (c.issued_on <= c.identified_on) & (c.valid_until.isnull() | (c.valid_until >= c.identified_on))
+    had = c.filter(was_there & in_force).select("household_id").distinct().mutate(had_disabled=True)
+    t = t.left_join(had, "household_id").drop("household_id_right")
     applies = t.monitored.fill_null(False) & (t.risk_type == "disability")
-    return Finding(t, applies, "other_cause_or_not_monitored", ~t.has_disabled, "has_disabled")
+    return Finding(t, applies, "other_cause_or_not_monitored", ~(t.has_disabled | t.had_disabled.fill_null(False)), "has_disabled")
 
 
 def _no_labour_with_labour(case: Case) -> Finding:
@@ -151,7 +159,12 @@ def _no_measure(case: Case) -> Finding:
 
 CHECKS: tuple[Check, ...] = (
     Check("SCR001", "因病纳入但无医疗支出", "cause illness, no medical cost", _illness_without_cost),
-    Check("SCR002", "因残纳入但无残疾成员", "cause disability, no disabled member", _disability_without_disabled),
+    Check(
+        "SCR002",
+        "因残纳入但纳入时和现在均无残疾成员",
+        "cause disability, no disabled member then or now",
+        _disability_without_disabled,
+    ),
     Check("SCR003", "缺劳动力纳入但有劳动力", "cause lack of labour, a member with full capacity", _no_labour_with_labour),
     Check("SCR004", "纳入后过快消除", "exit soon after entry", _soon_exit),
     Check("SCR005", "消除时收入低于监测线", "income below the line at exit", _poor_exit),
