@@ -121,6 +121,9 @@ class Backtest:
     predictions
         One row per household at risk with a known outcome and origin: household_id, as_of, village_code, township_code, seen_below, y,
         `p_<score>`.
+    set_aside
+        Features that never differ among what a score learns from at an origin, and so have no weight: origin, score, feature, family, why
+        (constant, missing).
     measured, choice
         The figures, and what the rules make of them.
     """
@@ -129,6 +132,7 @@ class Backtest:
     specs: tuple[ModelSpec, ...]
     origins: tuple[Origin, ...]
     predictions: pd.DataFrame
+    set_aside: pd.DataFrame
     measured: Measured
     choice: Choice
 
