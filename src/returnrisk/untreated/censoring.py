@@ -101,6 +101,12 @@ def censor_helped(labels: pd.DataFrame, *, known: View, spec: OutcomeSpec, snaps
     return Censored(rows=out, weights=weights, n_person_months=len(laid.row), n_starts=int(laid.started.sum()))
 
 
+def with_weights(rows: pd.DataFrame, censored: Censored) -> pd.DataFrame:
+    """The rows that were not helped before their outcome closed, with `weight`, `fit_weight` and `stay`; in their order."""
+    found = censored.rows.loc[~censored.rows["helped"], ["household_id", "as_of", "weight", "fit_weight", "stay"]]
+    return rows.merge(found, on=["household_id", "as_of"], how="inner", validate="one_to_one")
+
+
 def _first_starts(rows: pd.DataFrame, known: View, *, horizon: int) -> IntArray:
     """Month after `as_of` of the first measure that started after it, (n,); 0: none within the horizon."""
     import pandas as pd
