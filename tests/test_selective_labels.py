@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, DataError, NotEnoughDataError, UnknownNameError
+from returnrisk.features.families import catalogue
 from returnrisk.selective_labels import (
     chance_over_rounds,
     corrected_for_sampling,
     effective_sample,
     estimate_from_verified,
+    learn_from_verified,
     observed_share,
     visit_plan,
 )
+from returnrisk.selective_labels.simulated_visits import simulated_visit_chances
+from returnrisk.simulate import default_parameters, simulate_county
+from returnrisk.simulate.truth import fallen
 
 
 def households(n=6000, *, seed=0, base=-3.0):
@@ -51,7 +59,7 @@ def values(found, column="value"):
 def test_places_by_lot_are_drawn_as_often_as_the_log_says():
     rows = households(300).assign(stratum=np.where(np.arange(300) < 20, "monitored", "at_risk"))
     rows.loc[30:33, "stratum"] = "below_line"
-    plans = [visit_plan(rows, per_township=10, random_places=6, seed=seed) for seed in range(300)]
+    plans = [visit_plan(rows, per_township=10, random_places=6, seed=seed) for seed in range(120)]
     first = plans[0]
     assert all(plan["chance"].equals(first["chance"]) for plan in plans)
     drawn = np.mean([plan["slot"] == "random" for plan in plans], axis=0)
@@ -248,3 +256,85 @@ def test_other_bad_input_is_refused():
         observed_share([True], among=[True, True], classes=[1, 2])
     with pytest.raises(ConfigError, match="above 0"):
         corrected_for_sampling([0.0], per_event=0.0, per_other=1.0)
+
+
+# --- the simulated county: trap 3 on and off ---------------------------------------------------------------------------------------
+
+START, DAY = dt.date(2021, 1, 1), dt.date(2022, 6, 30)
+LATER = (pd.Timestamp(DAY) + pd.Timedelta(days=1), pd.Timestamp(DAY) + pd.DateOffset(years=1))
+
+
+def simulated(n_households, *, seed, trap):
+    """A county, its log of visiting chances, and its visits in the year after the day."""
+    parameters = default_parameters().changed({"traps.only_visited_verified": trap})
+    county = simulate_county(n_households=n_households, months=30, start=START, seed=seed, parameters=parameters)
+    log = simulated_visit_chances(DAY, n_households=n_households, start=START, seed=seed, parameters=parameters)
+    visits = county.tables["visit"]
+    return county, log.set_index("household_id"), visits[visits["visited_on"].between(*LATER)]
+
+
+def at_risk_and_looked_up(county, log, visits):
+    """Everybody at risk with the truth, and the same with the outcome of the visited only."""
+    rows = fallen(county.truth, as_of=DAY).rename(columns={"fell": "y"}).astype({"y": float})
+    home = county.tables["household"].drop_duplicates("household_id").set_index("household_id")["village_code"]
+    rows["village_code"] = rows["household_id"].map(home)
+    verified = rows["household_id"].isin(visits["household_id"])
+    chance = chance_over_rounds(log.loc[rows["household_id"]].filter(like="month_").to_numpy())
+    return rows["y"].mean(), rows.assign(chance=chance, verified=verified, y=rows["y"].where(verified))
+
+
+def test_the_simulated_log_is_that_of_the_visits_made():
+    _, log, visits = simulated(1500, seed=6, trap=True)
+    chance = log.filter(like="month_").to_numpy()
+    counted = visits.groupby(["household_id", visits["visited_on"].dt.to_period("M")]).size().unstack(fill_value=0)
+    made = counted.reindex(log.index, fill_value=0).to_numpy()
+    for low, high in ((0.0, 0.005), (0.005, 0.05), (0.05, 0.2), (0.2, 0.5)):
+        inside = (chance > low) & (chance <= high)
+        expected, spread = chance[inside].sum(), np.sqrt((chance * (1 - chance))[inside].sum())
+        assert inside.sum() > 300
+        assert abs(made[inside].sum() - expected) < 4 * spread
+    assert made[chance == 0].sum() == 0
+
+
+def test_with_the_trap_off_the_visited_are_everybody():
+    truth, rows = at_risk_and_looked_up(*simulated(600, seed=2, trap=False))
+    found = estimate_from_verified(rows[rows["chance"] > 0], n_bootstrap=50)
+    table = values(found)
+    assert set(rows["chance"]) <= {0.0, 1.0}
+    assert (rows["chance"] == 1).mean() > 0.97  # the others moved away, or their last member died
+    assert table["weighted", "", "prevalence"] == table["naive", "", "prevalence"] == pytest.approx(truth, abs=0.003)
+
+
+@pytest.mark.slow
+def test_with_the_trap_on_weights_find_the_truth_and_the_visited_alone_do_not():
+    for seed in (0, 1, 2):
+        truth, rows = at_risk_and_looked_up(*simulated(4000, seed=seed, trap=True))
+        found = estimate_from_verified(rows, no_support="leave_out")
+        assert found.share_without_support < 0.01
+        table = found.frame().set_index(["estimator", "metric"])
+        weighted, naive = (table.loc[(estimator, "prevalence")] for estimator in ("weighted", "naive"))
+        assert weighted["low"] <= truth <= weighted["high"]
+        assert naive["low"] > 1.3 * truth
+
+
+# --- learning from the visited ------------------------------------------------------------------------------------------------------
+
+
+FEATURES = tuple(f for f in catalogue(["income"]) if f.name in ("income_line_ratio", "income_log_ratio"))
+SPEC = ModelSpec(schema=1, name="i", title_zh="收", title_en="i", families=("income",), learner=LearnerSpec("logistic", {"C": 1.0}))
+
+
+def test_a_model_learnt_from_the_visited_speaks_of_all_only_with_weights():
+    """Visits follow falls: the visited fall more than their features say."""
+    rows = households(8000, base=-2.5)
+    rows["income_log_ratio"] = -np.log(rows["risk"] / (1 - rows["risk"]))
+    rows["income_line_ratio"] = np.exp(rows["income_log_ratio"] / 4)
+    truth, matrix = rows["y"].mean(), rows[[f.name for f in FEATURES]].to_numpy()
+    seen = with_visits(rows, np.clip(0.1 + 0.4 * rows["y"], 0, 1).to_numpy())
+    ratio = {w: learn_from_verified(SPEC, FEATURES, seen, weighted=w).risk(matrix).mean() / truth for w in (True, False)}
+    assert ratio[True] == pytest.approx(1, abs=0.12)
+    assert ratio[False] > 2
+    with pytest.raises(NotEnoughDataError, match="no weight makes the others speak"):
+        learn_from_verified(SPEC, FEATURES, seen.assign(chance=0.0))
+    with pytest.raises(NotEnoughDataError, match="verified: 0 events"):
+        learn_from_verified(SPEC, FEATURES, seen.assign(y=0.0))
