@@ -271,7 +271,7 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     scores = {}
     for i, name in enumerate(SCORES):
         report("fit", i, len(SCORES))
-        scores[name] = fit_score(_score_spec(name, spec), features, parts, seed=seed)
+        scores[name] = fit_score(score_spec(name, spec), features, parts, seed=seed)
     report("evaluate", 0, 1)
     names = [f.name for f in features]
 
@@ -372,7 +372,7 @@ def new_learner(spec: ModelSpec, features: Sequence[Feature], *, seed: int = 0) 
     return make_learner(wanted.name, feature_names=[f.name for f in features], monotone=monotone, params=params)
 
 
-def _score_spec(name: str, spec: ModelSpec) -> ModelSpec:
+def score_spec(name: str, spec: ModelSpec) -> ModelSpec:
     """The specification of a score: the model's own, or the same with a baseline's learner."""
     if name == "income":
         return replace(spec, learner=LearnerSpec("income_only", {"column": INCOME_FEATURE}))
