@@ -59,6 +59,7 @@ def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
         "n": {part: int(sum(counts.get((part, s), 0) for s in known)) for part in parts},
         "events": {part: int(counts.get((part, "event"), 0)) for part in parts},
         "not_used": {part: {s: int(counts.get((part, s), 0)) for s in ("censored", "not_computable")} for part in parts},
+        "set_aside": {why: part["feature"].tolist() for why, part in training.set_aside.groupby("why")},
         "metrics": metrics,
         "limits": [
             *_said("estimand." + spec.estimand),

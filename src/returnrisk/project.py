@@ -28,7 +28,16 @@ from returnrisk.policy import Policy, load_policy
 from returnrisk.project_texts import CONFIG_TEMPLATE
 from returnrisk.run_manifest import seal, unseal
 from returnrisk.scoring import Scores, score_snapshot
-from returnrisk.stage_results import AlertResult, BacktestResult, ReportResult, RunResult, ScreenResult, TrainResult, VisitResult
+from returnrisk.stage_results import (
+    AlertResult,
+    BacktestResult,
+    ReportResult,
+    RunResult,
+    ScreenResult,
+    TrainResult,
+    TuneResult,
+    VisitResult,
+)
 from returnrisk.store.files import write_atomically
 from returnrisk.store.names import identities, village_names
 from returnrisk.store.view import Store, View, open_store
@@ -44,6 +53,7 @@ if TYPE_CHECKING:
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
     from returnrisk.screening_outputs import ExportRequest
+    from returnrisk.tuning import TuningSettings
 
 Progress = Callable[[str, int, int], None]
 CONFIG_FILE = "returnrisk.toml"
@@ -198,6 +208,63 @@ class Project:
             place = self.output_folder(day) / "backtest" / group[0].name
             results.append(write_backtest(found, place, fingerprint=store.manifest.fingerprint))
         return results
+
+    def tune(
+        self,
+        name: str | None = None,
+        *,
+        as_of: dt.date | None = None,
+        settings: TuningSettings | None = None,
+        seed: int | None = None,
+    ) -> TuneResult:
+        """Search a specification's hyper-parameters in its training past; `models/<name>-tuned.toml` is written, nothing is trained with it.
+
+        The days of calibration and test are not looked at. The search goes to MLflow, a run per trial.
+
+        Raises
+        ------
+        ConfigError
+            The learner has nothing to tune, or the tuned specification is there already.
+        NotEnoughDataError
+            Too few days, households or events for an inner fold.
+        UsageError
+            Optuna is not installed.
+        """
+        from returnrisk import snapshot_cache
+        from returnrisk.training import plan_split
+        from returnrisk.tuning import TuningSettings, days_of_tuning, tune
+        from returnrisk.tuning_outputs import refuse_existing, write_tuning
+
+        spec = self.spec if name is None else self.specification(name)
+        settings = settings or TuningSettings()
+        place = self.root / "models" / f"{spec.name}-tuned.toml"
+        refuse_existing(place)
+        store = self.store()
+        day = as_of or store.last_recorded_on()
+        split = plan_split(store, spec, known_on=day)
+        folder = self.root / "snapshots"
+        days = days_of_tuning(store, spec, split, known_on=day, settings=settings)
+        snapshot_cache.fill(folder, store, days, spec=spec, store_folder=self.root / "store", progress=self.progress)
+        found = tune(
+            store,
+            spec,
+            split=split,
+            known_on=day,
+            snapshots=lambda on: snapshot_cache.cached_snapshot(folder, store, on, spec=spec),
+            settings=settings,
+            seed=self.config.seed if seed is None else seed,
+            progress=self.progress,
+        )
+        self.progress("register", 0, 1)
+        self.catalogue().log_study(
+            spec.name,
+            trials=found.trials,
+            params={"learner": spec.learner.name, "metric": settings.metric, "n_folds": len(found.folds), "best": found.best},
+            metrics={"gain": found.gain, "gain_low": found.low, "gain_high": found.high},
+            tags={"known_on": day.isoformat(), "seed": str(found.seed), "data": store.manifest.fingerprint[:16]},
+        )
+        outputs = self.output_folder(day) / "tuning" / spec.name
+        return write_tuning(found, outputs, specification=place, known_on=day, fingerprint=store.manifest.fingerprint)
 
     def train(self, *, as_of: dt.date | None = None) -> TrainResult:
         """Train, calibrate and test the specified model on what was known on `as_of`, seal it and register it as candidate.

@@ -25,6 +25,7 @@ from returnrisk.models import make_learner
 from returnrisk.outcomes import Labels, at_risk_rows, closing_delay, is_about_the_line, outcome_labels
 from returnrisk.store.view import Store, View
 from returnrisk.timeline import Split, add_months, last_closed_month_end, month_end, month_start, temporal_split
+from returnrisk.training_input import refuse_few, refuse_twice, refuse_unknown_names, refuse_untold, what_is_known
 from returnrisk.untreated import FAMILIES, Censored, censor_helped, overlap_of, with_weights
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 SnapshotMaker = Callable[[dt.date], Snapshot]
 Progress = Callable[[str, int, int], None]
 INCOME_FEATURE = "income_line_ratio"
-MINIMUM_EVENTS = 20
-"""Events under which neither fitting nor calibrating is attempted (assumed; a rule of thumb for a two-parameter curve)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,8 @@ class Training:
         What they were worth on the test days, and the predictions that were measured.
     label_counts
         Households by part and label status.
+    set_aside
+        Features that never differ among the rows learnt from and so have no weight: feature, family, why (constant, missing).
     overlap
         With the estimand "untreated", for the days "learnt" from and those of the "test": what the weights rest on (`untreated.overlap_of`).
     """
@@ -73,6 +74,7 @@ class Training:
     scores: Mapping[str, ScoredLearner]
     accuracy: Accuracy
     label_counts: pd.DataFrame
+    set_aside: pd.DataFrame
     known_on: dt.date
     overlap: Mapping[str, Mapping[str, float | list[float]]] = field(default_factory=dict)
 
@@ -138,7 +140,10 @@ def plan_split(
         History too short for horizon, calibration and test.
     ConfigError
         `test_from` without `train_known_on`.
+    UnknownNameError
+        The specification names a family, hyper-parameter or feature that does not exist.
     """
+    refuse_unknown_names(spec)
     days = possible_days(store, spec, known_on=known_on)
     if test_from is not None and train_known_on is None:
         raise ConfigError("test_from is given without train_known_on: say by which day training outcomes must have closed")
@@ -172,7 +177,9 @@ def labelled_rows(
 
 
 def _labels(store: Store, spec: ModelSpec, day: dt.date, *, known: View, snapshots: SnapshotMaker) -> Labels:
-    at_risk = at_risk_rows(snapshots(day).frame(), view=store.as_of(day), spec=spec.outcome)
+    everyone = snapshots(day).frame()
+    refuse_twice(everyone, day)
+    at_risk = at_risk_rows(everyone, view=store.as_of(day), spec=spec.outcome)
     return outcome_labels(at_risk, as_of=day, known=known, spec=spec.outcome)
 
 
@@ -226,7 +233,9 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     Raises
     ------
     NotEnoughDataError
-        Too few events to fit, calibrate or test on.
+        Too few households or events to fit, calibrate or test on, or a family of which nothing is known: said before anything is fitted.
+    DataError
+        A snapshot holds a household twice.
     """
     import pandas as pd
 
@@ -244,7 +253,7 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         report("label", i, len(stages))
         parts[name], counted = _labelled(days, partial(labels, is_test=name == "test"), snapshots=snapshots)
         counts.append(counted.assign(part=name))
-        refuse_few_events(parts[name]["y"], name)
+        refuse_few(parts[name], name)
     overlap: dict[str, Censored] = {}
     if spec.estimand == "untreated":
         report("weigh", 0, 1)
@@ -256,8 +265,9 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         }
         for name, rows in parts.items():
             parts[name] = with_weights(rows, overlap["test" if name == "test" else "learnt"])
-            refuse_few_events(parts[name]["y"], name)
+            refuse_few(parts[name], name)
     features = snapshots(split.test[0]).features
+    aside = refuse_untold(what_is_known(parts["refit"], features), spec, "refit")
     scores = {}
     for i, name in enumerate(SCORES):
         report("fit", i, len(SCORES))
@@ -277,6 +287,7 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         scores=scores,
         accuracy=measure_accuracy(predictions, spec.evaluation, apart=is_fall),
         label_counts=pd.concat(counts, ignore_index=True)[["part", "as_of", "status", "households"]],
+        set_aside=aside,
         known_on=known_on,
         overlap={name: overlap_of(found.rows) for name, found in overlap.items()},
     )
@@ -298,16 +309,6 @@ def _month_ends(store: Store, spec: ModelSpec) -> SnapshotMaker:
         return build_snapshot(store.as_of(day), spec=spec.outcome, families=FAMILIES)
 
     return made
-
-
-def refuse_few_events(y: pd.Series, part: str) -> None:
-    """Neither fit, calibrate nor test on fewer than `MINIMUM_EVENTS` of either outcome."""
-    events = int(y.sum())
-    if min(events, len(y) - events) < MINIMUM_EVENTS:
-        raise NotEnoughDataError(
-            f"{part}: {events} events among {len(y)} household-days; at least {MINIMUM_EVENTS} of each outcome are needed. Give more history, "
-            f"more households or a longer horizon"
-        )
 
 
 def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str, pd.DataFrame], *, seed: int = 0) -> ScoredLearner:
@@ -333,14 +334,9 @@ def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str
         raise ConfigError(
             f"{spec.name} has the estimand 'untreated', but its rows are not weighted: only `train` and `evaluate` weigh them"
         )
-    wanted = spec.learner
-    if wanted.name == "lightgbm":
-        wanted = LearnerSpec(wanted.name, {**wanted.params, "seed": seed})
 
     def learn(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Any:
-        monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
-        learner = make_learner(wanted.name, feature_names=names, monotone=monotone, params=wanted.params)
-        return learner.fit(X, y, sample_weight=weight)
+        return new_learner(spec, features, seed=seed).fit(X, y, sample_weight=weight)
 
     def content(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         return rows[names].to_numpy("float64"), rows["y"].to_numpy(), rows["fit_weight"].to_numpy() if weighted else None
@@ -361,11 +357,19 @@ def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str
     try:
         calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y, weight, day=rows["as_of"])
     except NotEnoughDataError:
-        if wanted.name != "income_only" or is_about_the_line(spec.outcome):
+        if spec.learner.name != "income_only" or is_about_the_line(spec.outcome):
             raise
         # poorest first does not rank an outcome that is not about the line: it stays the baseline it is, with its risks as learnt
         calibration = SigmoidCalibration(intercept=0.0, slope=1.0, n=len(y), n_events=int(y.sum()))
     return ScoredLearner(learner=learn(*content(parts["refit"])), calibration=calibration)
+
+
+def new_learner(spec: ModelSpec, features: Sequence[Feature], *, seed: int = 0) -> Any:
+    """The unfitted learner of a specification for a matrix with these features as columns; directions where the outcome has them."""
+    wanted = spec.learner
+    params = {**wanted.params, "seed": seed} if wanted.name == "lightgbm" else wanted.params
+    monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
+    return make_learner(wanted.name, feature_names=[f.name for f in features], monotone=monotone, params=params)
 
 
 def _score_spec(name: str, spec: ModelSpec) -> ModelSpec:
