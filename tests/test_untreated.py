@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import typing
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,14 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from returnrisk.config import OutcomeSpec, load_model_spec, parse_model_spec
+from returnrisk.config import Estimand, OutcomeSpec, load_model_spec, parse_model_spec
 from returnrisk.errors import ConfigError, UnknownNameError
 from returnrisk.features.snapshot import Snapshot, build_snapshot
 from returnrisk.model_card import model_card
+from returnrisk.reports.texts import text
 from returnrisk.store.view import Store
 from returnrisk.timeline import Window, add_months, month_end
 from returnrisk.training import Training, plan_split, train
-from returnrisk.untreated import ESTIMANDS, FAMILIES, censor_helped, months_needed, overlap_of, without_support
+from returnrisk.untreated import censor_helped, months_needed, overlap_of, without_support
+from returnrisk.visits import VisitSpec, select
 from tests.feature_households import County, Tables, copy_rows, day, month_starts, store_of
 from tests.test_training import KNOWN_ON, SPEC, rows
 
@@ -138,9 +141,12 @@ def test_training_leaves_out_the_helped_weighs_the_rest_and_says_so():
     card = model_card(found, data_fingerprint="x")
     assert card["estimand"] == "untreated"
     assert "假定没有未记录的混杂" in card["limits"][0]
-    assert "assuming no unmeasured confounding" in card["limits"][0]
+    assert "assuming no unmeasured confounding" in card["limits"][1]
+    assert "weighted to stand for all (assuming no unmeasured confounding)" in card["limits"][-1]
     assert card["overlap"]["test"]["share_helped"] > 0
-    assert "helped today" in model_card(plain, data_fingerprint="x")["limits"][0]
+    observed = model_card(plain, data_fingerprint="x")
+    assert "as households are helped today" in observed["limits"][1]
+    assert "overlap" not in observed
 
 
 def test_weighted_figures_are_those_of_the_weights():
@@ -182,10 +188,31 @@ def test_specifications_that_cannot_be_untreated_are_refused(change, told):
 
 def test_observed_is_the_default_and_both_are_said_in_two_languages():
     assert load_model_spec("fall-12m").estimand == "observed"
-    for zh, en in ESTIMANDS.values():
-        assert "概率低不是停止跟踪" in zh
-        assert "ends nobody's" in en
-    assert FAMILIES
+    for estimand in typing.get_args(Estimand):
+        said = text(f"estimand.{estimand}")
+        assert "概率低不是停止跟踪或帮扶的理由" in said.zh
+        assert "ends nobody's follow-up and nobody's help" in said.en
+
+
+def test_a_low_risk_never_ends_the_follow_up_of_those_monitored_or_below_the_line():
+    """Monitored: followed whatever the risk and never ranked; below the line: visited whatever the risk."""
+    place = {"village_code": 530123100201, "township_code": 530123100}
+    scores = pd.DataFrame({"household_id": range(1, 7), "as_of": pd.Timestamp("2025-09-30"), **place})
+    scores["stratum"] = ["monitored", "monitored", "at_risk", "at_risk", "below_line", "not_computable"]
+    reasons = pd.DataFrame({"household_id": range(1, 7), "position": 1, "text_zh": "收入下降", "text_en": "income fell"})
+    reasons = reasons.assign(verify_zh="核实收入", verify_en="check the income")
+    villages = pd.DataFrame([place | {"village_name": "大田村", "township_name": "河口镇"}])
+    for risk in (0.0, 0.5, 1.0):
+        chosen = select(
+            scores.assign(risk=[risk, risk, 0.2, 0.1, risk, 0.05]),
+            reasons,
+            spec=VisitSpec(per_township=2),
+            villages=villages,
+            model_version="m/1",
+        )
+        assert chosen.make_up()["monitored"].tolist() == [2, 2]
+        assert chosen.frame().query("kind == 'must_visit'")["household_id"].tolist() == [5]
+        assert not set(chosen.frame()["household_id"]) & {1, 2}
 
 
 def test_account_without_support():

@@ -469,6 +469,7 @@ class Project:
             at_end=outcome.rule == "at_end",
             tiers=spec.tiers,
             make_up=chosen.make_up(),
+            estimand=self.spec.estimand,
         )
         (folder / "lists").chmod(0o700)  # identities (no effect on Windows)
         for stale in set((folder / "lists").glob("*.xlsx")) - set(workbooks):
@@ -506,6 +507,7 @@ class Project:
             calibration_curve=measured.calibration_curve,
             lift_curve=measured.lift_curve,
             synthetic=self.config.synthetic,
+            estimand=self.spec.estimand,
         )
         return ReportResult(path=render(content, self.output_folder(scores.as_of) / "report.html"), accuracy=accuracy)
 

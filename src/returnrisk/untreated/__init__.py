@@ -4,9 +4,8 @@ from returnrisk.untreated.account import SUPPORT_ITEMS, without_support
 from returnrisk.untreated.censoring import Censored, censor_helped, months_needed, overlap_of, with_weights
 from returnrisk.untreated.covariates import FAMILIES
 from returnrisk.untreated.weights import PersonMonths, Weights, censoring_weights, effective_size, person_months_of
-from returnrisk.untreated.words import ASSUMPTION_EN, ASSUMPTION_ZH, ESTIMANDS
 
 __all__ = [
-    "ASSUMPTION_EN", "ASSUMPTION_ZH", "ESTIMANDS", "FAMILIES", "SUPPORT_ITEMS", "Censored", "PersonMonths", "Weights", "censor_helped", "censoring_weights", "effective_size", "months_needed", "overlap_of",
+    "FAMILIES", "SUPPORT_ITEMS", "Censored", "PersonMonths", "Weights", "censor_helped", "censoring_weights", "effective_size", "months_needed", "overlap_of",
     "person_months_of", "with_weights", "without_support",
 ]  # fmt: skip
