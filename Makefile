@@ -37,7 +37,7 @@ dictionary: .venv/.installed-run
 # New versions: needs the network; the result is committed. Addresses of package hosts never are.
 lock: .venv/.python
 	$(BIN)/python -m pip install --quiet uv
-	$(LOCK) --extra build pyproject.toml --output-file requirements.lock
+	$(LOCK) --extra build --extra tune pyproject.toml --output-file requirements.lock
 	$(LOCK) --extra test --constraint requirements.lock pyproject.toml --output-file tests/requirements.lock
 	$(LOCK) tests/datacontract/requirements.in --output-file tests/datacontract/requirements.lock
 

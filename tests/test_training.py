@@ -21,7 +21,8 @@ from returnrisk.features.snapshot import Snapshot, build_snapshot
 from returnrisk.outcomes import fall_labels
 from returnrisk.store.view import Store, open_store
 from returnrisk.timeline import Window, add_months, last_closed_month_end, month_end
-from returnrisk.training import MINIMUM_EVENTS, SCORES, Training, candidate_days, labelled_rows, plan_split, train
+from returnrisk.training import SCORES, Training, candidate_days, labelled_rows, plan_split, train
+from returnrisk.training_input import MINIMUM_EVENTS
 from tests.feature_households import MINI_KEY, County, Tables, copy_rows, day, month_starts, store_of
 
 KNOWN_ON = day("2023-07-31")

@@ -3,6 +3,7 @@
 comparison.csv   a row per score, best first       figures.csv      every metric of every origin, with intervals
 origins.csv      days learnt from and tested on    choice.csv       worth and place by every rule
 followed.csv     what following each rule would have brought        predictions.parquet
+set_aside.csv    features that never differed at an origin
 manifest.json    last: checksums, and what it was made from
 """
 
@@ -41,6 +42,7 @@ def write_backtest(found: Backtest, folder: Path, *, fingerprint: str) -> Backte
         "origins": found.origins_frame(),
         "choice": found.choice.by_rule,
         "followed": found.choice.followed,
+        "set_aside": found.set_aside,
     }
     for name, table in tables.items():
         _write_csv(table, folder / f"{name}.csv")

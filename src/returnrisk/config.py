@@ -22,6 +22,7 @@ CONFIG_SCHEMA = 1
 T = TypeVar("T")
 
 
+Estimand = Literal["observed", "untreated"]
 OutcomeKind = Literal["fall", "entry", "relapse", "persistence", "hardship", "guarantee_gap", "identified"]
 Guarantee = Literal["housing", "water", "schooling", "medical"]
 FEWEST_MONTHS: Mapping[Settlement, int] = {"month_end": 1, "quarter_end": 3, "income_year_end": 12}
@@ -114,13 +115,18 @@ class EvaluationSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model, complete: the content of one file in `models/`."""
+    """A model, complete: the content of one file in `models/`.
+
+    `estimand` "observed": the outcome as households are helped. "untreated" (of `fall` only): if support held at `as_of` continues and no
+    new measure starts, assuming no unmeasured confounding (`docs/untreated.md`).
+    """
 
     schema: int
     name: str
     title_zh: str
     title_en: str
     families: tuple[str, ...]
+    estimand: Estimand = "observed"
     outcome: OutcomeSpec = field(default_factory=OutcomeSpec)
     split: SplitSpec = field(default_factory=SplitSpec)
     learner: LearnerSpec = field(default_factory=LearnerSpec)
@@ -279,6 +285,7 @@ def parse_model_spec(content: Mapping[str, Any], *, where: str = "model specific
     spec = _build(ModelSpec, content, where=where)
     _refuse_impossible(spec.outcome, where=f"{where}.outcome")
     refuse_reweighting(spec.learner.params, where=f"{where}.learner.params")
+    _refuse_estimand(spec, where=where)
     if not 0 < spec.evaluation.capacity < 1:
         raise ConfigError(f"{where}.evaluation.capacity is {spec.evaluation.capacity}; expected a share between 0 and 1")
     return spec
@@ -296,6 +303,23 @@ def refuse_reweighting(params: Mapping[str, Any], *, where: str) -> None:
         raise ConfigError(
             f"{where} names {', '.join(named)}: it counts households by their outcome, so a 2% risk would be shown as 30 or 50%. It does"
             f" not rank better what trees rank already, and a rare event needs no balance. Leave it out; lists take the highest risks anyway"
+        )
+
+
+def _refuse_estimand(spec: ModelSpec, *, where: str) -> None:
+    """What would become of households without new help can be asked of `fall` alone, and learnt only from weighted outcomes."""
+    if spec.estimand == "observed":
+        return
+    if spec.outcome.kind != "fall":
+        raise ConfigError(f'{where}.estimand is "untreated", but the outcome is {spec.outcome.kind}; expected kind "fall"')
+    if spec.learner.name == "vulnerability":
+        raise ConfigError(
+            f'{where}.estimand is "untreated", but the learner vulnerability learns from incomes as they were, with help, and not from '
+            f"weighted outcomes; expected another learner"
+        )
+    if spec.calibration.method == "auto":
+        raise ConfigError(
+            f'{where}.estimand is "untreated", but calibration "auto" chooses without weights; expected a method by its name'
         )
 
 

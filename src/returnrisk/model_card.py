@@ -10,12 +10,19 @@ from returnrisk.features.catalogue import fingerprint
 from returnrisk.outcomes import OUTCOMES
 from returnrisk.registry.bundle import BundleContent
 from returnrisk.training import Training
+from returnrisk.untreated import ESTIMANDS
 
 LIMITS = (
     "The probability orders visits; it decides nothing about anybody.",
-    "It describes households as they are helped today: help hides risk, and a low figure does not end anybody's follow-up.",
     "Outcomes come from the income ledger as reported; who is reported badly is predicted badly.",
     "It was measured on later days of the same county; another county needs its own measurement.",
+)
+
+
+UNTREATED_LIMITS = (
+    "Figures are of household-days never helped before their outcome closed, weighted to stand for all (weights cut at 20).",
+    "Who was helped is censored when figures are made, and never dropped from lists.",
+    "Where nearly everybody like them is helped, nobody shows what happens without help: `overlap` says how many, and how few rows speak for all.",
 )
 
 
@@ -59,8 +66,11 @@ def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
         "n": {part: int(sum(counts.get((part, s), 0) for s in known)) for part in parts},
         "events": {part: int(counts.get((part, "event"), 0)) for part in parts},
         "not_used": {part: {s: int(counts.get((part, s), 0)) for s in ("censored", "not_computable")} for part in parts},
+        "set_aside": {why: part["feature"].tolist() for why, part in training.set_aside.groupby("why")},
         "metrics": metrics,
-        "limits": list(LIMITS),
+        "limits": [" ".join(ESTIMANDS[spec.estimand]), *LIMITS, *(UNTREATED_LIMITS if training.overlap else ())],
+        "estimand": spec.estimand,
+        **({"overlap": {part: dict(found) for part, found in training.overlap.items()}} if training.overlap else {}),
         "data_fingerprint": data_fingerprint,
     }
 

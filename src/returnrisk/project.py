@@ -28,7 +28,16 @@ from returnrisk.policy import Policy, load_policy
 from returnrisk.project_texts import CONFIG_TEMPLATE
 from returnrisk.run_manifest import seal, unseal
 from returnrisk.scoring import Scores, score_snapshot
-from returnrisk.stage_results import AlertResult, BacktestResult, ReportResult, RunResult, ScreenResult, TrainResult, VisitResult
+from returnrisk.stage_results import (
+    AlertResult,
+    BacktestResult,
+    ReportResult,
+    RunResult,
+    ScreenResult,
+    TrainResult,
+    TuneResult,
+    VisitResult,
+)
 from returnrisk.store.files import write_atomically
 from returnrisk.store.names import identities, village_names
 from returnrisk.store.view import Store, View, open_store
@@ -44,6 +53,7 @@ if TYPE_CHECKING:
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
     from returnrisk.screening_outputs import ExportRequest
+    from returnrisk.tuning import TuningSettings
 
 Progress = Callable[[str, int, int], None]
 CONFIG_FILE = "returnrisk.toml"
@@ -199,6 +209,63 @@ class Project:
             results.append(write_backtest(found, place, fingerprint=store.manifest.fingerprint))
         return results
 
+    def tune(
+        self,
+        name: str | None = None,
+        *,
+        as_of: dt.date | None = None,
+        settings: TuningSettings | None = None,
+        seed: int | None = None,
+    ) -> TuneResult:
+        """Search a specification's hyper-parameters in its training past; `models/<name>-tuned.toml` is written, nothing is trained with it.
+
+        The days of calibration and test are not looked at. The search goes to MLflow, a run per trial.
+
+        Raises
+        ------
+        ConfigError
+            The learner has nothing to tune, or the tuned specification is there already.
+        NotEnoughDataError
+            Too few days, households or events for an inner fold.
+        UsageError
+            Optuna is not installed.
+        """
+        from returnrisk import snapshot_cache
+        from returnrisk.training import plan_split
+        from returnrisk.tuning import TuningSettings, days_of_tuning, tune
+        from returnrisk.tuning_outputs import refuse_existing, write_tuning
+
+        spec = self.spec if name is None else self.specification(name)
+        settings = settings or TuningSettings()
+        place = self.root / "models" / f"{spec.name}-tuned.toml"
+        refuse_existing(place)
+        store = self.store()
+        day = as_of or store.last_recorded_on()
+        split = plan_split(store, spec, known_on=day)
+        folder = self.root / "snapshots"
+        days = days_of_tuning(store, spec, split, known_on=day, settings=settings)
+        snapshot_cache.fill(folder, store, days, spec=spec, store_folder=self.root / "store", progress=self.progress)
+        found = tune(
+            store,
+            spec,
+            split=split,
+            known_on=day,
+            snapshots=lambda on: snapshot_cache.cached_snapshot(folder, store, on, spec=spec),
+            settings=settings,
+            seed=self.config.seed if seed is None else seed,
+            progress=self.progress,
+        )
+        self.progress("register", 0, 1)
+        self.catalogue().log_study(
+            spec.name,
+            trials=found.trials,
+            params={"learner": spec.learner.name, "metric": settings.metric, "n_folds": len(found.folds), "best": found.best},
+            metrics={"gain": found.gain, "gain_low": found.low, "gain_high": found.high},
+            tags={"known_on": day.isoformat(), "seed": str(found.seed), "data": store.manifest.fingerprint[:16]},
+        )
+        outputs = self.output_folder(day) / "tuning" / spec.name
+        return write_tuning(found, outputs, specification=place, known_on=day, fingerprint=store.manifest.fingerprint)
+
     def train(self, *, as_of: dt.date | None = None) -> TrainResult:
         """Train, calibrate and test the specified model on what was known on `as_of`, seal it and register it as candidate.
 
@@ -218,6 +285,7 @@ class Project:
         days = sorted({*split.refit, *split.fit, *split.calibrate, *split.test})
         folder = self.root / "snapshots"
         snapshot_cache.fill(folder, store, days, spec=self.spec, store_folder=self.root / "store", progress=self.progress)
+        monthly = self._monthly(store, days)
         training = train(
             store,
             self.spec,
@@ -227,6 +295,7 @@ class Project:
             seed=self.config.seed,
             per_township=self.config.visits.per_township,
             progress=self.progress,
+            monthly=monthly,
         )
         self.progress("register", 0, 1)
         bundle = write_bundle(
@@ -245,6 +314,18 @@ class Project:
             bundle_location=bundle.path.relative_to(self.root).as_posix(),
         )
         return TrainResult(training=training, bundle=bundle, version=version)
+
+    def _monthly(self, store: Store, days: Sequence[dt.date]) -> Callable[[dt.date], Snapshot] | None:
+        """Snapshots of month ends that weights ask for, kept like all others; None where the estimand needs no weights."""
+        from returnrisk import snapshot_cache
+        from returnrisk.untreated import FAMILIES, months_needed
+
+        if self.spec.estimand == "observed":
+            return None
+        spec, folder = replace(self.spec, families=FAMILIES), self.root / "snapshots"
+        ends = months_needed(list(days), horizon_months=spec.outcome.horizon_months)
+        snapshot_cache.fill(folder, store, ends, spec=spec, store_folder=self.root / "store", progress=self.progress)
+        return lambda day: snapshot_cache.cached_snapshot(folder, store, day, spec=spec)
 
     def audit_leakage(self, spec: str | None = None, *, as_of: dt.date | None = None) -> LeakageAudit:
         """Whether what a specification would be trained on knows what it could not have known (`docs/leakage.md`); nothing is trained.
@@ -310,7 +391,8 @@ class Project:
             ) from error
         bundle = load_bundle(self.root / version.bundle, fingerprint=version.fingerprint)
         asked, trained = (json.loads(json.dumps(spec)) for spec in (self.spec.as_dict(), bundle.spec))
-        if different := [part for part in ("outcome", "families") if asked[part] != trained[part]]:
+        trained.setdefault("estimand", "observed")  # models of before there were two
+        if different := [part for part in ("outcome", "families", "estimand") if asked[part] != trained[part]]:
             raise BundleError(
                 f"{version.name}/{version.version} was trained with another {' and '.join(different)} than {self.spec.name} now specifies: "
                 f"its figures would be said of something else. Train again, or restore the specification"
@@ -321,7 +403,7 @@ class Project:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`."""
         from returnrisk.accuracy import measure_accuracy, predict
         from returnrisk.registry.serving import BundleScorer
-        from returnrisk.training import labelled_rows
+        from returnrisk.training import labelled_rows, weighted_rows
 
         _, bundle = self.model(which)
         store = self.store()
@@ -332,6 +414,7 @@ class Project:
         days = [dt.date.fromisoformat(d) for d in bundle.card["periods"]["test"]]
         known_on = as_of or dt.date.fromisoformat(bundle.card["known_on"])
         rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=snapshots)
+        rows = weighted_rows(store, self.spec, rows, known_on=known_on, monthly=self._monthly(store, days))
         scorer = BundleScorer(bundle)
         predictions = predict(
             rows,

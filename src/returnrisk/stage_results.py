@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from returnrisk.scoring import Scores
     from returnrisk.screening import AlertsSince, RollUp, Screening
     from returnrisk.training import Training
+    from returnrisk.tuning import Tuned
     from returnrisk.visits import VisitList
 
 
@@ -44,6 +45,19 @@ class BacktestResult:
     def frame(self) -> pd.DataFrame:
         """One row per score, best first."""
         return self.found.table()
+
+
+@dataclass(frozen=True, slots=True)
+class TuneResult:
+    """A search for hyper-parameters, the folder of its trials, and the specification that was written."""
+
+    found: Tuned
+    folder: Path
+    specification: Path
+
+    def frame(self) -> pd.DataFrame:
+        """One row per trial."""
+        return self.found.trials
 
 
 @dataclass(frozen=True, slots=True)

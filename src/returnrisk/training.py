@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,13 @@ from returnrisk.calibration import Calibration, SigmoidCalibration, cross_fitted
 from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, NotEnoughDataError
 from returnrisk.features.catalogue import Feature
-from returnrisk.features.snapshot import Snapshot
+from returnrisk.features.snapshot import Snapshot, build_snapshot
 from returnrisk.models import make_learner
 from returnrisk.outcomes import Labels, at_risk_rows, closing_delay, is_about_the_line, outcome_labels
 from returnrisk.store.view import Store, View
 from returnrisk.timeline import Split, add_months, last_closed_month_end, month_end, month_start, temporal_split
+from returnrisk.training_input import refuse_few, refuse_twice, refuse_unknown_names, refuse_untold, what_is_known
+from returnrisk.untreated import FAMILIES, Censored, censor_helped, overlap_of, with_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
 SnapshotMaker = Callable[[dt.date], Snapshot]
 Progress = Callable[[str, int, int], None]
 INCOME_FEATURE = "income_line_ratio"
-MINIMUM_EVENTS = 20
-"""Events under which neither fitting nor calibrating is attempted (assumed; a rule of thumb for a two-parameter curve)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,10 @@ class Training:
         What they were worth on the test days, and the predictions that were measured.
     label_counts
         Households by part and label status.
+    set_aside
+        Features that never differ among the rows learnt from and so have no weight: feature, family, why (constant, missing).
+    overlap
+        With the estimand "untreated", for the days "learnt" from and those of the "test": what the weights rest on (`untreated.overlap_of`).
     """
 
     spec: ModelSpec
@@ -70,7 +74,9 @@ class Training:
     scores: Mapping[str, ScoredLearner]
     accuracy: Accuracy
     label_counts: pd.DataFrame
+    set_aside: pd.DataFrame
     known_on: dt.date
+    overlap: Mapping[str, Mapping[str, float | list[float]]] = field(default_factory=dict)
 
     def frame(self) -> pd.DataFrame:
         """The metrics of everyone at risk."""
@@ -134,7 +140,10 @@ def plan_split(
         History too short for horizon, calibration and test.
     ConfigError
         `test_from` without `train_known_on`.
+    UnknownNameError
+        The specification names a family, hyper-parameter or feature that does not exist.
     """
+    refuse_unknown_names(spec)
     days = possible_days(store, spec, known_on=known_on)
     if test_from is not None and train_known_on is None:
         raise ConfigError("test_from is given without train_known_on: say by which day training outcomes must have closed")
@@ -159,7 +168,7 @@ def labelled_rows(
     Returns
     -------
     DataFrame
-        Snapshot columns plus y (0/1), sorted by day and household.
+        Snapshot columns plus y (0/1) and event_on, sorted by day and household.
     DataFrame
         as_of, status, households.
     """
@@ -168,7 +177,9 @@ def labelled_rows(
 
 
 def _labels(store: Store, spec: ModelSpec, day: dt.date, *, known: View, snapshots: SnapshotMaker) -> Labels:
-    at_risk = at_risk_rows(snapshots(day).frame(), view=store.as_of(day), spec=spec.outcome)
+    everyone = snapshots(day).frame()
+    refuse_twice(everyone, day)
+    at_risk = at_risk_rows(everyone, view=store.as_of(day), spec=spec.outcome)
     return outcome_labels(at_risk, as_of=day, known=known, spec=spec.outcome)
 
 
@@ -182,7 +193,7 @@ def _labelled(
     for day in days:
         labels = labels_of(day)
         counts.append(labels.counts().rename("households").rename_axis("status").reset_index().assign(as_of=pd.Timestamp(day)))
-        closed = labels.frame().dropna(subset="y")[["household_id", "y"]]
+        closed = labels.frame().dropna(subset="y")[["household_id", "y", "event_on"]]
         parts.append(snapshots(day).frame().merge(closed, on="household_id", validate="one_to_one").astype({"y": "int8"}))
     return pd.concat(parts, ignore_index=True), pd.concat(counts, ignore_index=True)
 
@@ -198,6 +209,7 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     train_known_on: dt.date | None = None,
     per_township: int | None = None,
     progress: Progress | None = None,
+    monthly: SnapshotMaker | None = None,
 ) -> Training:
     """Fit, calibrate and test the model of `spec` and its two baselines.
 
@@ -214,11 +226,16 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     per_township
         Places of the real list per township: precision and recall are then those of the lists each score would have made; else,
         and for any outcome but `fall`, they are taken at the specification's share of households.
+    monthly
+        With the estimand "untreated": gives the snapshot, with the families of `untreated.FAMILIES`, of any month end (default: computed).
+        Rows that were helped are then in no part, those like them weigh more (`untreated.censor_helped`), and every figure is weighted.
 
     Raises
     ------
     NotEnoughDataError
-        Too few events to fit, calibrate or test on.
+        Too few households or events to fit, calibrate or test on, or a family of which nothing is known: said before anything is fitted.
+    DataError
+        A snapshot holds a household twice.
     """
     import pandas as pd
 
@@ -236,8 +253,21 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         report("label", i, len(stages))
         parts[name], counted = _labelled(days, partial(labels, is_test=name == "test"), snapshots=snapshots)
         counts.append(counted.assign(part=name))
-        refuse_few_events(parts[name]["y"], name)
+        refuse_few(parts[name], name)
+    overlap: dict[str, Censored] = {}
+    if spec.estimand == "untreated":
+        report("weigh", 0, 1)
+        facts = monthly or _month_ends(store, spec)
+        learnt = pd.concat([parts["fit"], parts["calibrate"], parts["refit"]]).drop_duplicates(["household_id", "as_of"])
+        overlap = {
+            "learnt": censor_helped(learnt, known=views[False], spec=spec.outcome, snapshots=facts),
+            "test": censor_helped(parts["test"], known=views[True], spec=spec.outcome, snapshots=facts),
+        }
+        for name, rows in parts.items():
+            parts[name] = with_weights(rows, overlap["test" if name == "test" else "learnt"])
+            refuse_few(parts[name], name)
     features = snapshots(split.test[0]).features
+    aside = refuse_untold(what_is_known(parts["refit"], features), spec, "refit")
     scores = {}
     for i, name in enumerate(SCORES):
         report("fit", i, len(SCORES))
@@ -257,18 +287,28 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         scores=scores,
         accuracy=measure_accuracy(predictions, spec.evaluation, apart=is_fall),
         label_counts=pd.concat(counts, ignore_index=True)[["part", "as_of", "status", "households"]],
+        set_aside=aside,
         known_on=known_on,
+        overlap={name: overlap_of(found.rows) for name, found in overlap.items()},
     )
 
 
-def refuse_few_events(y: pd.Series, part: str) -> None:
-    """Neither fit, calibrate nor test on fewer than `MINIMUM_EVENTS` of either outcome."""
-    events = int(y.sum())
-    if min(events, len(y) - events) < MINIMUM_EVENTS:
-        raise NotEnoughDataError(
-            f"{part}: {events} events among {len(y)} household-days; at least {MINIMUM_EVENTS} of each outcome are needed. Give more history, "
-            f"more households or a longer horizon"
-        )
+def weighted_rows(
+    store: Store, spec: ModelSpec, rows: pd.DataFrame, *, known_on: dt.date, monthly: SnapshotMaker | None = None
+) -> pd.DataFrame:
+    """Rows of `labelled_rows` as the specification's estimand takes them: as they are, or those never helped, with their weights."""
+    if spec.estimand == "observed":
+        return rows
+    facts = monthly or _month_ends(store, spec)
+    return with_weights(rows, censor_helped(rows, known=store.as_of(known_on), spec=spec.outcome, snapshots=facts))
+
+
+def _month_ends(store: Store, spec: ModelSpec) -> SnapshotMaker:
+    @cache
+    def made(day: dt.date) -> Snapshot:
+        return build_snapshot(store.as_of(day), spec=spec.outcome, families=FAMILIES)
+
+    return made
 
 
 def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str, pd.DataFrame], *, seed: int = 0) -> ScoredLearner:
@@ -278,37 +318,58 @@ def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str
     ----------
     parts
         "fit", "calibrate" and "refit": labelled rows (`labelled_rows`). The curve comes from the learner of "fit" on "calibrate" or, where
-        the specification says so, from villages left out of "refit"; the learner that is kept is that of "refit".
+        the specification says so, from villages left out of "refit"; the learner that is kept is that of "refit". With the estimand
+        "untreated" they hold `fit_weight` (for learners) and `weight` (for curves).
+
+    Raises
+    ------
+    ConfigError
+        Estimand "untreated", and rows without weights.
     """
+    import numpy as np
+
     names = [f.name for f in features]
-    wanted = spec.learner
-    if wanted.name == "lightgbm":
-        wanted = LearnerSpec(wanted.name, {**wanted.params, "seed": seed})
+    weighted = spec.estimand == "untreated"
+    if weighted and any("fit_weight" not in rows for rows in parts.values()):
+        raise ConfigError(
+            f"{spec.name} has the estimand 'untreated', but its rows are not weighted: only `train` and `evaluate` weigh them"
+        )
 
-    def learn(X: np.ndarray, y: np.ndarray) -> Any:
-        monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
-        learner = make_learner(wanted.name, feature_names=names, monotone=monotone, params=wanted.params)
-        return learner.fit(X, y)
+    def learn(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Any:
+        return new_learner(spec, features, seed=seed).fit(X, y, sample_weight=weight)
 
-    def content(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        return rows[names].to_numpy("float64"), rows["y"].to_numpy()
+    def content(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        return rows[names].to_numpy("float64"), rows["y"].to_numpy(), rows["fit_weight"].to_numpy() if weighted else None
+
+    def learn_some(index: np.ndarray, _: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        X, y, weight = content(parts["refit"].iloc[index[:, 0]])
+        learner = learn(X, y, weight)
+        return lambda new: np.asarray(learner.decision_function(content(parts["refit"].iloc[new[:, 0]])[0]))
 
     if spec.calibration.curve_from == "cross_fitted":
         rows = parts["refit"]
         villages = rows["village_code"].astype(str).to_numpy()
-        held_out = cross_fitted(lambda X, y: learn(X, y).decision_function, *content(rows), clusters=villages)
+        held_out = cross_fitted(learn_some, np.arange(len(rows))[:, None], rows["y"].to_numpy(), clusters=villages)
     else:
         rows = parts["calibrate"]
         held_out = learn(*content(parts["fit"])).decision_function(rows[names].to_numpy("float64"))
-    y = rows["y"].to_numpy()
+    y, weight = rows["y"].to_numpy(), rows["weight"].to_numpy() if weighted else None
     try:
-        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y, day=rows["as_of"])
+        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y, weight, day=rows["as_of"])
     except NotEnoughDataError:
-        if wanted.name != "income_only" or is_about_the_line(spec.outcome):
+        if spec.learner.name != "income_only" or is_about_the_line(spec.outcome):
             raise
         # poorest first does not rank an outcome that is not about the line: it stays the baseline it is, with its risks as learnt
         calibration = SigmoidCalibration(intercept=0.0, slope=1.0, n=len(y), n_events=int(y.sum()))
     return ScoredLearner(learner=learn(*content(parts["refit"])), calibration=calibration)
+
+
+def new_learner(spec: ModelSpec, features: Sequence[Feature], *, seed: int = 0) -> Any:
+    """The unfitted learner of a specification for a matrix with these features as columns; directions where the outcome has them."""
+    wanted = spec.learner
+    params = {**wanted.params, "seed": seed} if wanted.name == "lightgbm" else wanted.params
+    monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
+    return make_learner(wanted.name, feature_names=[f.name for f in features], monotone=monotone, params=params)
 
 
 def _score_spec(name: str, spec: ModelSpec) -> ModelSpec:

@@ -64,7 +64,13 @@ class Measured:
         for day in days:
             at = np.flatnonzero((rows["as_of"] == day).to_numpy())
             y = rows["y"].to_numpy("float64")[at]
-            part = Rows(outcome=y, cluster=codes[at].astype(np.int64), n_clusters=len(villages), days=(np.arange(len(at)),))
+            part = Rows(
+                outcome=y,
+                weight=np.ones(len(at)),
+                cluster=codes[at].astype(np.int64),
+                n_clusters=len(villages),
+                days=(np.arange(len(at)),),
+            )
             found.append([measure(rows[f"p_{s}"].to_numpy("float64")[at], part, draws, capacity=capacity) for s in scores])
             counts.append([len(at), int(y.sum())])
         metrics = [m for m in METRICS if m in found[0][0][0] and m in found[0][0][1]]
@@ -121,6 +127,9 @@ class Backtest:
     predictions
         One row per household at risk with a known outcome and origin: household_id, as_of, village_code, township_code, seen_below, y,
         `p_<score>`.
+    set_aside
+        Features that never differ among what a score learns from at an origin, and so have no weight: origin, score, feature, family, why
+        (constant, missing).
     measured, choice
         The figures, and what the rules make of them.
     """
@@ -129,6 +138,7 @@ class Backtest:
     specs: tuple[ModelSpec, ...]
     origins: tuple[Origin, ...]
     predictions: pd.DataFrame
+    set_aside: pd.DataFrame
     measured: Measured
     choice: Choice
 

@@ -12,14 +12,24 @@ from returnrisk.backtest.choice import RULES, choose
 from returnrisk.backtest.origins import Origin, plan_origins
 from returnrisk.backtest.result import Backtest, Measured
 from returnrisk.config import LearnerSpec, ModelSpec
-from returnrisk.errors import ConfigError, DataError, UnknownNameError
+from returnrisk.errors import ConfigError, UnknownNameError
 from returnrisk.evaluation import METRICS
 from returnrisk.features.families import catalogue
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.outcomes import at_risk_rows, closing_delay, outcome_labels
 from returnrisk.store.view import Store
 from returnrisk.timeline import matured
-from returnrisk.training import INCOME_FEATURE, Progress, fit_score, refuse_few_events
+from returnrisk.training import INCOME_FEATURE, Progress, fit_score
+from returnrisk.training_input import (
+    SET_ASIDE_COLUMNS,
+    put_together,
+    refuse_few,
+    refuse_twice,
+    refuse_unknown_names,
+    refuse_untold,
+    refuse_unweighted,
+    what_is_known,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,10 +85,13 @@ class _Outcomes:
         By origin and day learnt from, as known at the origin.
     tests
         By origin, as known on the day of the backtest.
+    set_aside
+        Features that never differ among what a score learns from at an origin: origin, score, feature, family, why.
     """
 
     learnt: Mapping[tuple[dt.date, dt.date], pd.DataFrame]
     tests: Mapping[dt.date, pd.DataFrame]
+    set_aside: pd.DataFrame
 
 
 def grouped_by_outcome(specs: Sequence[ModelSpec]) -> list[tuple[ModelSpec, ...]]:
@@ -161,7 +174,7 @@ def backtest(
 
     origins = _planned(store, specs, known_on=known_on, settings=settings)
     days = [o.day for o in origins[specs[0].name]]
-    outcomes = _outcomes(store, specs[0], origins, known_on=known_on, snapshots=made, report=report)
+    outcomes = _outcomes(store, specs, origins, known_on=known_on, snapshots=made, report=report)
     predictions = _predictions(specs, origins, outcomes, snapshots=made, seed=seed, report=report)
     scores = [*(s.name for s in specs), INCOME]
     report("evaluate", 0, 1)
@@ -181,6 +194,7 @@ def backtest(
         specs=tuple(specs),
         origins=tuple(origins[specs[0].name]),
         predictions=predictions,
+        set_aside=outcomes.set_aside,
         measured=measured,
         choice=choose(
             point,
@@ -204,11 +218,14 @@ def _refuse_specs(specs: Sequence[ModelSpec]) -> None:
         raise ConfigError(f"{', '.join(twice)}: a name stands for one specification, and {INCOME} for the baseline")
     if len(grouped_by_outcome(specs)) > 1:
         raise ConfigError("the specifications ask for different outcomes: only models of one outcome can be compared")
+    for spec in specs:
+        refuse_unknown_names(spec)
+        refuse_unweighted(spec, what="a backtest")
 
 
 def _outcomes(
     store: Store,
-    spec: ModelSpec,
+    specs: Sequence[ModelSpec],
     origins: Mapping[str, tuple[Origin, ...]],
     *,
     known_on: dt.date,
@@ -218,11 +235,12 @@ def _outcomes(
     """Every outcome that will be learnt from or tested on; whatever is wrong with them is said here, before anything is fitted."""
     import pandas as pd
 
+    spec = specs[0]
+
     @cache
     def at_risk(day: dt.date) -> pd.DataFrame:
         frame = snapshots(day).frame()
-        if n := int(frame["household_id"].duplicated().sum()):
-            raise DataError(f"the snapshot of {day} holds {n} households twice: nothing can be learnt from it")
+        refuse_twice(frame, day)
         return at_risk_rows(frame, view=store.as_of(day), spec=spec.outcome)
 
     def closed(day: dt.date, by: dt.date) -> pd.DataFrame:
@@ -239,11 +257,37 @@ def _outcomes(
     for i, origin in enumerate(days):
         report("label", len(pairs) + i, len(pairs) + len(days))
         tests[origin] = closed(origin, known_on)
-        refuse_few_events(tests[origin]["y"], f"test of origin {origin}")
+        refuse_few(tests[origin], f"test of origin {origin}")
     for o in every:
         for name, of in _parts(o).items():
-            refuse_few_events(pd.concat([learnt[o.day, day]["y"] for day in of]), f"origin {o.day}, {name} on {of[0]} to {of[-1]}")
-    return _Outcomes(learnt, tests)
+            refuse_few(pd.concat([learnt[o.day, day] for day in of]), f"origin {o.day}, {name} on {of[0]} to {of[-1]}")
+    return _Outcomes(learnt, tests, _set_aside(specs, origins, learnt, snapshots=snapshots))
+
+
+def _set_aside(
+    specs: Sequence[ModelSpec],
+    origins: Mapping[str, tuple[Origin, ...]],
+    learnt: Mapping[tuple[dt.date, dt.date], pd.DataFrame],
+    *,
+    snapshots: Callable[[dt.date], Snapshot],
+) -> pd.DataFrame:
+    """What tells nothing at an origin; a family of which nothing is known, or nothing left to rank by, is refused."""
+    import pandas as pd
+
+    @cache
+    def known(origin: dt.date, day: dt.date) -> pd.DataFrame:
+        snapshot = snapshots(day)
+        return what_is_known(_rows(snapshot, learnt[origin, day]), snapshot.features)
+
+    found = []
+    for spec in specs:
+        for o in origins[spec.name]:
+            of = o.split.refit if spec.calibration.refit else o.split.fit
+            part = f"origin {o.day}, {spec.name} on {of[0]} to {of[-1]}"
+            found.append(
+                refuse_untold(put_together(known(o.day, day) for day in of), spec, part).assign(origin=o.day, score=spec.name)
+            )
+    return pd.concat(found, ignore_index=True)[["origin", "score", *SET_ASIDE_COLUMNS]]
 
 
 def _parts(origin: Origin) -> dict[str, tuple[dt.date, ...]]:

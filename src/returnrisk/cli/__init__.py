@@ -18,6 +18,7 @@ from returnrisk.cli.export import check_export, fields
 from returnrisk.cli.policy import check_policy, show_policy
 from returnrisk.cli.screening import screen
 from returnrisk.cli.stages import evaluate, ingest, init, list_models, promote, report, run, score, train, visits
+from returnrisk.cli.tune import tune
 from returnrisk.errors import ReturnRiskError, UsageError
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "show_policy",
     "simulate",
     "train",
+    "tune",
     "visits",
 ]
 

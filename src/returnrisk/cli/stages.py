@@ -97,6 +97,7 @@ def train(*, project: ProjectDir = HERE, as_of: AsOf | None = None, json_: AsJso
         "model": version,
         "bundle": result.bundle.path.relative_to(project).as_posix(),
         "fingerprint": result.bundle.fingerprint,
+        "set_aside": result.training.set_aside["feature"].tolist(),
     }
     show(content, as_json=json_, table=metric_table(result.training.accuracy.frame()))
 

@@ -13,7 +13,8 @@ from returnrisk.features.snapshot import Snapshot
 from returnrisk.leakage.result import AuditSettings
 from returnrisk.store.view import Store
 from returnrisk.timeline import Split, add_months
-from returnrisk.training import MINIMUM_EVENTS, labelled_rows
+from returnrisk.training import labelled_rows
+from returnrisk.training_input import MINIMUM_EVENTS
 
 if TYPE_CHECKING:
     import numpy as np

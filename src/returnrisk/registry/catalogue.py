@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from returnrisk.errors import RegistryError, UnknownNameError
 from returnrisk.registry.mlflow_home import EXPERIMENT, open_client, quiet_mlflow, sqlite_uri
+from returnrisk.registry.studies import log_study_runs
 from returnrisk.store.lock import exclusive
 
 if TYPE_CHECKING:
@@ -125,6 +126,41 @@ class Catalogue:
                 version = _register(client, bundle, run_id=run_id, location=location)
             client.set_registered_model_alias(bundle.name, CANDIDATE, str(version))
             return _find(client, bundle.name, version)
+
+    def log_study(
+        self,
+        name: str,
+        *,
+        trials: pd.DataFrame,
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Log a search for hyper-parameters: one run for it, and one below it for every trial; no model is registered.
+
+        Parameters
+        ----------
+        name
+            Of the specification that was tuned.
+        trials
+            One row per trial (`tuning.Tuned.trials`): trial, state, `param_…`, and numbers (missing ones are left out).
+        params, metrics, tags
+            Of the search itself.
+
+        Returns
+        -------
+        str
+            Id of the search's run.
+
+        Raises
+        ------
+        RegistryError
+            The catalogue cannot be reached, or something would store an absolute path.
+        """
+        flat = _flattened(params)
+        _refuse_absolute_paths({**flat, **tags})
+        with self._writing() as client:
+            return log_study_runs(client, name, trials=trials, params=flat, metrics=metrics, tags={**tags, _OWN_RUN: self._owner()})
 
     def promote(self, name: str, *, version: int | None = None) -> ModelVersion:
         """Make a version (default: the candidate) the champion; the old champion becomes `previous`.

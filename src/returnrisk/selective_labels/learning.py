@@ -10,9 +10,8 @@ from returnrisk.calibration import cross_fitted, fit_calibration
 from returnrisk.config import ModelSpec
 from returnrisk.errors import NotEnoughDataError
 from returnrisk.features.catalogue import Feature
-from returnrisk.models import make_learner
-from returnrisk.outcomes import is_about_the_line
-from returnrisk.training import ScoredLearner, refuse_few_events
+from returnrisk.training import ScoredLearner, new_learner
+from returnrisk.training_input import refuse_few
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,14 +47,13 @@ def learn_from_verified(
             " for them; leave them out, and say that the model is not for them"
         )
     seen = rows[rows["verified"].to_numpy(bool)]
-    refuse_few_events(seen["y"], "verified")
+    refuse_few(seen, "verified")
     names = [f.name for f in features]
     weight = 1 / seen["chance"].to_numpy(np.float64) if weighted else np.ones(len(seen))
     weight = weight / weight.mean()
-    monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
 
     def learn(with_weight: np.ndarray, y: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        learner = make_learner(spec.learner.name, feature_names=names, monotone=monotone, params=spec.learner.params)
+        learner = new_learner(spec, features)
         learner.fit(with_weight[:, :-1], y, sample_weight=with_weight[:, -1])
         return lambda new: learner.decision_function(new[:, :-1])
 
@@ -63,5 +61,5 @@ def learn_from_verified(
     y = seen["y"].to_numpy(np.float64)
     held_out = cross_fitted(learn, content, y, clusters=seen["village_code"].astype(str).to_numpy())
     calibration = fit_calibration(spec.calibration.method, held_out, y, weight, day=seen.get("as_of"))
-    final = make_learner(spec.learner.name, feature_names=names, monotone=monotone, params=spec.learner.params)
+    final = new_learner(spec, features)
     return ScoredLearner(learner=final.fit(content[:, :-1], y, sample_weight=weight), calibration=calibration)

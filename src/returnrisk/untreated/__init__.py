@@ -1,0 +1,12 @@
+"""What would become of households if no new help came, and what their account is without the help they have (`docs/untreated.md`)."""
+
+from returnrisk.untreated.account import SUPPORT_ITEMS, without_support
+from returnrisk.untreated.censoring import Censored, censor_helped, months_needed, overlap_of, with_weights
+from returnrisk.untreated.covariates import FAMILIES
+from returnrisk.untreated.weights import PersonMonths, Weights, censoring_weights, effective_size, person_months_of
+from returnrisk.untreated.words import ASSUMPTION_EN, ASSUMPTION_ZH, ESTIMANDS
+
+__all__ = [
+    "ASSUMPTION_EN", "ASSUMPTION_ZH", "ESTIMANDS", "FAMILIES", "SUPPORT_ITEMS", "Censored", "PersonMonths", "Weights", "censor_helped", "censoring_weights", "effective_size", "months_needed", "overlap_of",
+    "person_months_of", "with_weights", "without_support",
+]  # fmt: skip
