@@ -121,7 +121,7 @@ def learn(rows: pd.DataFrame, seen: pd.DataFrame) -> None:
 def places_by_lot(households: int, seeds: int) -> None:
     """A list of our own at 40 places a township, so many of them by lot: how often the intervals hold the county's truth."""
     print(
-        "\n## Places by lot\n\n| seed | by lot per township | lots | figure | truth | weighted, mean | holds | naive, mean | holds |"
+        "\n## Places by lot\n\n| seed | townships | by lot in each | events worth, mean | lots warned of | figure | truth | weighted, mean | holds | naive, mean | holds |"
     )
     for seed in range(seeds):
         county = simulate_county(n_households=households, months=MONTHS, start=START, seed=seed)
@@ -129,7 +129,7 @@ def places_by_lot(households: int, seeds: int) -> None:
         rows = rows.assign(stratum="at_risk", household_id=np.arange(len(rows)))
         truth = truth_of(rows)
         for by_lot in (10, 40, 100):
-            parts = []
+            parts, worth = [], []
             for lot in range(100):
                 plan = visit_plan(rows.assign(risk=rows["income"]), per_township=40, random_places=by_lot, seed=lot)
                 seen = rows.assign(chance=plan["chance"].to_numpy(), verified=(plan["slot"] != "none").to_numpy())
@@ -137,16 +137,17 @@ def places_by_lot(households: int, seeds: int) -> None:
                     seen, scores={"income": "income"}, lists={"poorest": "poorest"}, n_bootstrap=150, seed=lot
                 )
                 parts.append(found.frame().assign(lot=lot))
+                worth.append((found.effective_events, bool(found.notes)))
             table = pd.concat(parts)
+            events, warned = np.mean(worth, axis=0)
+            head = [seed, rows["township_code"].nunique(), by_lot, f"{events:.0f}", f"{warned:.0%}"]
             for metric in METRICS:
                 cells = []
                 for estimator in ("weighted", "naive"):
                     of = table[(table["estimator"] == estimator) & (table["name"] == metric[0]) & (table["metric"] == metric[1])]
                     holds = ((of["low"] <= truth[metric]) & (truth[metric] <= of["high"])).mean()
                     cells += [f"{of['value'].mean():.4f}", f"{holds:.0%}"]
-                print(
-                    "| " + " | ".join(map(str, [seed, by_lot, 100, metric[1], f"{truth[metric]:.4f}", *cells])) + " |", flush=True
-                )
+                print("| " + " | ".join(map(str, [*head, metric[1], f"{truth[metric]:.4f}", *cells])) + " |", flush=True)
 
 
 def by_quota(households: int, seeds: int) -> None:

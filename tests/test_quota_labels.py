@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from returnrisk.errors import ConfigError, DataError, NotEnoughDataError, UnknownNameError
 from returnrisk.selective_labels import quota_sensitivity
+from returnrisk.simulate import default_parameters, simulate_county
+from returnrisk.simulate.truth import fallen
 
 
 def county(n=40_000, *, let_in=0.4, true_share=1.0, by_risk=False, seed=0):
@@ -116,3 +120,48 @@ def test_one_assumption_is_refused_and_so_is_what_cannot_be_meant():
         quota_sensitivity(rows.drop(columns="listed"))
     with pytest.raises(ConfigError, match="n_bootstrap is 1"):
         quota_sensitivity(rows, n_bootstrap=1)
+
+
+# --- the simulated county: trap 2 on and off, in a usual and in a bad time ------------------------------------------------------------
+
+START, DAY = dt.date(2021, 1, 1), dt.date(2022, 6, 30)
+BAD_TIME = {"work.job_loss_month": 0.015, "work.laid_off_together_month": 0.012, "work.job_again_month": 0.05}
+
+
+def simulated(*, quota, bad):
+    """Those at risk on a day: who was entered and who fell in the year after it, the poorest tenth as the list."""
+    parameters = default_parameters().changed((BAD_TIME if bad else {}) | {"traps.quota_binding": quota})
+    county = simulate_county(n_households=3000, months=30, start=START, seed=4, parameters=parameters)
+    rows = fallen(county.truth, as_of=DAY)
+    now = county.truth[county.truth["month_end"] == pd.Timestamp(DAY)].set_index("household_id")
+    ratio = rows["household_id"].map(now["net_per_head_cny"] / now["line_cny_year"])
+    cases = county.tables["monitoring"]
+    later = cases["identified_on"].between(pd.Timestamp(DAY) + pd.Timedelta(days=1), pd.Timestamp(DAY) + pd.DateOffset(years=1))
+    home = county.tables["household"].drop_duplicates("household_id").set_index("household_id")["village_code"]
+    return rows.assign(
+        village_code=rows["household_id"].map(home),
+        entered=rows["household_id"].isin(cases.loc[later, "household_id"]).astype(float),
+        risk=1 / (1 + np.exp(2.5 + 2.0 * np.log(ratio))),
+        listed=ratio < ratio.quantile(0.1),
+    )
+
+
+@pytest.mark.slow
+def test_on_the_simulator_the_quota_hides_a_bad_time_and_the_table_holds_the_truth():
+    entered, fell = {}, {}
+    for quota in (True, False):
+        for bad in (True, False):
+            rows = simulated(quota=quota, bad=bad)
+            entered[quota, bad], fell[quota, bad] = rows["entered"].mean(), rows["fell"].mean()
+            table = quota_sensitivity(rows, n_bootstrap=20)
+            assert table["prevalence"].min() < rows["fell"].mean() < table["prevalence"].max()
+            both = (rows["entered"] * rows["fell"]).sum()
+            c, f = both / rows["fell"].sum(), both / rows["entered"].sum()
+            assert c < 0.6
+            assert f < 0.9
+            pair = at(quota_sensitivity(rows, let_in=(1, c, c / 2), true_shares=(f,), n_bootstrap=20), let_in=c, true_share=f)
+            assert pair["prevalence"] == pytest.approx(rows["fell"].mean())
+            assert pair["recall_lowest"] <= rows.loc[rows["fell"], "listed"].mean() <= pair["recall_highest"]
+    assert fell[True, True] > 1.4 * fell[True, False]
+    assert 0.8 < entered[True, True] / entered[True, False] < 1.2  # as many entered as ever
+    assert entered[False, True] > 1.2 * entered[False, False]  # without a quota the label follows need

@@ -224,6 +224,16 @@ def test_few_events_behind_large_weights_are_told():
     assert effective_sample([]) == 0.0
 
 
+def test_a_lot_that_found_nobody_is_told_though_the_list_found_many():
+    rows = households(3000)
+    plan = visit_plan(rows, per_township=100, random_places=8, seed=0)
+    seen = rows.assign(chance=plan["chance"].to_numpy(), verified=(plan["slot"] != "none").to_numpy())
+    seen.loc[plan["slot"] == "random", "y"] = 0.0
+    found = estimate_from_verified(seen, n_bootstrap=20)
+    assert found.effective_events > 50
+    assert "40 verified households speak for 83% of all, and 0 of them had the event" in found.notes[0]
+
+
 @pytest.mark.parametrize(
     ("changed", "error", "words"),
     [

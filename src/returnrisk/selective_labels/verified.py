@@ -28,6 +28,8 @@ FEW_EVENTS = 20
 """Effective events under which a note says that the interval is not to be relied on (assumed, as `training.MINIMUM_EVENTS`)."""
 LARGE_SHARE = 0.1
 """Share of the whole weight on one household from which a note says so (assumed)."""
+FEW_BY_LOT = 5
+"""Events among the verified that stand for more than two households each, under which a note says that there are too few (assumed)."""
 CHUNK = 50
 
 
@@ -271,6 +273,13 @@ def _estimates(records: list[dict[str, object]], sample: _Sample, *, lost: float
         notes.append(
             f"the {len(events)} events found are worth {effective_sample(events):.1f} equally likely ones: the interval is not to be relied"
             f" on under {FEW_EVENTS}; more places by lot, or more rounds"
+        )
+    spoken_for = weight > 2
+    share, n_by_lot = float(weight[spoken_for].sum() / weight.sum()), int(sample.y[spoken_for].sum())
+    if share > LARGE_SHARE and n_by_lot < FEW_BY_LOT:
+        notes.append(
+            f"{int(spoken_for.sum())} verified households speak for {share:.0%} of all, and {n_by_lot} of them had the event: with fewer"
+            f" than {FEW_BY_LOT} the figures are too low or too high by luck and the interval is too short; more places by lot"
         )
     if (largest := float(weight.max() / weight.sum())) > LARGE_SHARE:
         notes.append(f"one household carries {largest:.0%} of the whole weight")
