@@ -282,7 +282,7 @@ def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str
     """
     names = [f.name for f in features]
     wanted = spec.learner
-    if wanted.name == "lightgbm":
+    if wanted.name in ("lightgbm", "average"):
         wanted = LearnerSpec(wanted.name, {**wanted.params, "seed": seed})
 
     def learn(X: np.ndarray, y: np.ndarray) -> Any:
