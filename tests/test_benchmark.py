@@ -79,7 +79,7 @@ def check_records(records: tuple[dict, ...], quarters: set[int]) -> None:
     for record in records:
         assert isinstance(record["n"], int)
         assert 0 < record["base_rate"] < 1
-        for name in FIGURES:
+        for name in (*FIGURES, "recall_at_10_head_65", "recall_at_10_head_under_65"):
             assert record[f"{name}_low"] <= record[name] <= record[f"{name}_high"], (record["set"], record["score"], name)
             assert 0 <= record[name] <= 1
     by_set = {(r["set"], r["quarters"]): set() for r in records}
@@ -140,6 +140,8 @@ def test_four_quarters_ahead_need_more_quarters(early, monkeypatch):
 def test_quarters_that_cannot_be_meant_are_refused_before_reading(tmp_path, quarters):
     with pytest.raises(UsageError):
         run_eph(tmp_path / "not even there", train_until=quarters[0], test_from=quarters[1])
+    with pytest.raises(UsageError, match="2009-4"):
+        run_eph(tmp_path / "not even there", train_until="2010Q4", test_from="2011Q1", rolling=["2009-4"])
 
 
 def test_files_that_are_missing_or_damaged_are_named(tmp_path, early):
@@ -153,6 +155,33 @@ def test_files_that_are_missing_or_damaged_are_named(tmp_path, early):
         (broken / kind / name).write_bytes(content[: len(content) // 2] if kind == "indiv" else content)
     with pytest.raises(IngestError, match="indiv_a08t1"):
         run_eph(broken, train_until="2008Q4", test_from="2009Q1")
+
+
+def test_recall_by_age_of_the_head_is_that_of_one_list(measured):
+    """The two recalls, weighted by their events, are the recall of the list; and they are what counting by hand says."""
+    training = measured.trainings[1]
+    rows = training.accuracy.predictions.copy()
+    rows["head_age"] = np.where(np.arange(len(rows)) % 5 == 0, 70.0, 40.0)
+    rows.loc[rows.index[:3], "head_age"] = np.nan
+    found = benchmark.recall_by_head(rows, "p_model", training.spec.evaluation)
+    top = rows.sort_values(["p_model", "household_id", "as_of"], ascending=[False, True, True]).head(round(0.1 * len(rows)))
+    for part, chosen in (("head_65", rows["head_age"] >= 65), ("head_under_65", ~(rows["head_age"] >= 65))):
+        events = rows[chosen & (rows["y"] == 1)]
+        assert found[f"recall_at_10_{part}"] == pytest.approx(events.index.isin(top.index).mean())
+        assert found[f"recall_at_10_{part}_low"] <= found[f"recall_at_10_{part}"] <= found[f"recall_at_10_{part}_high"]
+    nobody = benchmark.recall_by_head(rows.assign(head_age=30.0), "p_model", training.spec.evaluation)
+    assert nobody["recall_at_10_head_65"] is nobody["recall_at_10_head_65_low"] is None
+
+
+def test_a_rolling_split_is_tested_on_the_year_after_it(early, monkeypatch):
+    """The split that was asked for, once more as a rolling one: the same training, and the starts of the year after it alone."""
+    monkeypatch.setattr(benchmark, "SPECS", {1: benchmark.SPECS[1]})
+    monkeypatch.setattr(benchmark, "ROLLING_QUARTERS", 1)
+    result = run_eph(early, train_until="2008Q4", test_from="2009Q1", rolling=["2008Q4", "2008Q2"])
+    check_records(result.rolling, {1})  # up to 2008Q2 there is nothing to fit: left out
+    assert result.rolling == result.records  # one quarter after 2008Q4 can be tested in this slice, and so it is in both
+    assert {(r["train_until"], r["test_from"]) for r in result.rolling} == {("2008Q4", "2009Q1")}
+    assert len(result.frame()) == 12
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from returnrisk.config import load_model_spec, model_spec_names
 from returnrisk.errors import ConfigError, DataError, NotEnoughDataError, UnknownNameError
 from returnrisk.features.families import FAMILIES
 from returnrisk.models import LEARNERS, make_learner, restore_learner
+from returnrisk.models.average import AverageRisk
 from returnrisk.models.boosting import LightGBMRisk
 from returnrisk.models.hazard import HazardRisk
 from returnrisk.models.income_only import IncomeOnly
@@ -35,6 +36,7 @@ FITTED_WITH = {
 # -- scikit-learn's own checks ----------------------------------------------------------------------------------------------------
 
 CHECKED = [
+    AverageRisk(members=[{"name": "lightgbm", "params": {"n_estimators": 5}}, {"name": "logistic"}]),
     HazardRisk(),
     IncomeOnly(column="f0"),
     LightGBMRisk(n_estimators=5),
@@ -79,7 +81,7 @@ EXPECTED_FAILURES = {
 
 
 def expected_failures(learner):
-    unequal = {"hazard", "logistic", "scorecard"}
+    unequal = {"average", "hazard", "logistic", "scorecard"}
     if learner.kind in unequal:
         return EXPECTED_FAILURES | {"check_sample_weight_equivalence_on_dense_data": ROW_STATISTICS}
     if learner.kind == "vulnerability":

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from returnrisk.config import REWEIGHTING, load_model_spec, parse_model_spec
+from returnrisk.config import REWEIGHTING, load_model_spec, parse_model_spec, refuse_reweighting
 from returnrisk.errors import ConfigError
 from returnrisk.evaluation.recalibration import logistic_line
 from returnrisk.models import LEARNERS, make_learner
@@ -116,3 +116,9 @@ def test_every_name_that_lightgbm_knows_for_it_is_refused():
     aliases = lightgbm.basic._ConfigAliases._get_all_param_aliases()
     for name in ("is_unbalance", "scale_pos_weight", "pos_bagging_fraction", "neg_bagging_fraction"):
         assert {name, *aliases[name]} <= REWEIGHTING
+
+
+def test_a_member_of_an_average_is_refused_too():
+    members = [{"name": "logistic"}, {"name": "lightgbm", "params": {"scale_pos_weight": 30}}]
+    with pytest.raises(ConfigError, match=r"learner\.params\.members\[1\]\.params names scale_pos_weight"):
+        refuse_reweighting({"members": members}, where="models/own.toml.learner.params")

@@ -23,6 +23,9 @@ from returnrisk.models.logistic import LogisticRisk
 
 NAMES = ("line_ratio", "人口 number", "illness_cny", "flag", "constant", "gap")
 PARAMS = {
+    "average": {
+        "members": [{"name": "lightgbm", "params": {"n_estimators": 15, "num_leaves": 7}}, {"name": "logistic", "weight": 2}]
+    },
     "lightgbm": {"n_estimators": 25, "num_leaves": 7, "min_child_samples": 20, "seed": 3},
     "logistic": {},
     "income_only": {"column": "line_ratio"},

@@ -87,7 +87,7 @@ REWEIGHTING = frozenset({
 class LearnerSpec:
     """Name of a learner and its parameters."""
 
-    name: Literal["lightgbm", "logistic", "income_only", "hazard", "vulnerability", "scorecard"] = "lightgbm"
+    name: Literal["lightgbm", "logistic", "income_only", "hazard", "vulnerability", "scorecard", "average"] = "lightgbm"
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -304,6 +304,10 @@ def refuse_reweighting(params: Mapping[str, Any], *, where: str) -> None:
             f"{where} names {', '.join(named)}: it counts households by their outcome, so a 2% risk would be shown as 30 or 50%. It does"
             f" not rank better what trees rank already, and a rare event needs no balance. Leave it out; lists take the highest risks anyway"
         )
+    members = params.get("members")
+    for i, member in enumerate(members if isinstance(members, list) else []):  # of an average
+        if isinstance(member, Mapping) and isinstance(member.get("params"), Mapping):
+            refuse_reweighting(member["params"], where=f"{where}.members[{i}].params")
 
 
 def _refuse_estimand(spec: ModelSpec, *, where: str) -> None:

@@ -367,7 +367,7 @@ def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str
 def new_learner(spec: ModelSpec, features: Sequence[Feature], *, seed: int = 0) -> Any:
     """The unfitted learner of a specification for a matrix with these features as columns; directions where the outcome has them."""
     wanted = spec.learner
-    params = {**wanted.params, "seed": seed} if wanted.name == "lightgbm" else wanted.params
+    params = {**wanted.params, "seed": seed} if wanted.name in ("lightgbm", "average") else wanted.params
     monotone = {f.name: f.monotone for f in features if f.monotone and is_about_the_line(spec.outcome)}
     return make_learner(wanted.name, feature_names=[f.name for f in features], monotone=monotone, params=params)
 

@@ -48,6 +48,7 @@ def eph(
     data: Path,
     train_until: str = "2010Q4",
     test_from: str = "2011Q1",
+    rolling: tuple[str, ...] = (),
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
 ) -> None:
     """Real households: Argentina's quarterly panel through the same accounts, features, outcome and model code.
@@ -60,13 +61,15 @@ def eph(
         Outcomes for training are realised up to this quarter.
     test_from
         Test rows start at this quarter or later.
+    rolling
+        Quarters that further splits are trained up to, each tested on the starts of the year after: --rolling 2009Q4 --rolling 2011Q2.
     json_file
         Write the records there.
     """
     from returnrisk.benchmark import run_eph, write_records
 
     with progress_bars(quiet=False) as progress:
-        result = run_eph(data, train_until=train_until, test_from=test_from, progress=progress)
+        result = run_eph(data, train_until=train_until, test_from=test_from, rolling=rolling, progress=progress)
     print(result.rows())
     print(result.table().to_string(index=False))
     if json_file is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from returnrisk.models.base import RiskLearner
 
-LEARNERS = ("hazard", "income_only", "lightgbm", "logistic", "scorecard", "vulnerability")
+LEARNERS = ("average", "hazard", "income_only", "lightgbm", "logistic", "scorecard", "vulnerability")
 
 
 class Learner(Protocol):
@@ -58,6 +58,10 @@ def _learner_class(name: str) -> type[RiskLearner]:
         from returnrisk.models.vulnerability import VulnerabilityRisk
 
         return VulnerabilityRisk
+    if name == "average":
+        from returnrisk.models.average import AverageRisk
+
+        return AverageRisk
     if name == "scorecard":
         from returnrisk.models.scorecard import ScorecardRisk
 
@@ -102,7 +106,7 @@ def make_learner(
     >>> make_learner("ligthgbm", feature_names=("line_ratio",))
     Traceback (most recent call last):
         ...
-    returnrisk.errors.UnknownNameError: unknown learner 'ligthgbm'; did you mean 'lightgbm'? known: hazard, income_only, lightgbm, logistic, scorecard, vulnerability
+    returnrisk.errors.UnknownNameError: unknown learner 'ligthgbm'; did you mean 'lightgbm'? known: average, hazard, income_only, lightgbm, logistic, scorecard, vulnerability
     """
     learner_class = _learner_class(name)
     return learner_class.build(feature_names=feature_names, monotone=dict(monotone or {}), params=dict(params or {}))
