@@ -78,7 +78,7 @@ class SplitSpec:
 class LearnerSpec:
     """Name of a learner and its parameters."""
 
-    name: Literal["lightgbm", "logistic", "income_only", "hazard", "vulnerability", "scorecard"] = "lightgbm"
+    name: Literal["lightgbm", "logistic", "income_only", "hazard", "vulnerability", "scorecard", "alert_rules"] = "lightgbm"
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
