@@ -11,10 +11,10 @@ demo: .venv/.installed-run
 	$(BIN)/returnrisk demo --out $(DEMO_OUT)
 
 test: .venv/.installed-test
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
 test-slow: .venv/.installed-test
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder -m slow
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .

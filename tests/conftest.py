@@ -6,6 +6,7 @@ import datetime as dt
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,12 +37,21 @@ LONGEST = ("test_project", "test_cli")
 """Files that share the demo below: on one processor, and first, so that it is made once and nobody waits for it in the end."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one processor: they share what is made once."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("demo" if item.path.stem in LONGEST else item.path.as_posix()))
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep a file's tests on one processor: they share what is made once. (pytest-xdist's own groups are lost on pytest 9.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FilesTogether(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "demo" if Path(file).stem in LONGEST else file
+
+    return FilesTogether(config, log)
 
 
 def shorter_specification() -> str:

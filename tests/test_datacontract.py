@@ -140,6 +140,7 @@ def test_it_accepts_types_values_keys_and_references_of_the_same_files(datacontr
         "field_type": len(fields),
         "field_required": sum(f.required for f in fields),
         "field_invalid_values": sum(f.valid_values is not None for f in fields),
+        "field_regex": sum(f.pattern is not None and f.type == "string" for f in fields),
         "field_minimum": sum(f.minimum is not None for f in fields),
         "field_maximum": sum(f.maximum is not None for f in fields),
         "field_relationships": sum(f.references is not None for f in fields),

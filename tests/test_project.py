@@ -306,7 +306,7 @@ def test_a_model_of_any_learner_goes_the_whole_way_to_a_list_with_reasons(demo, 
     listed = project.run(as_of=demo.as_of)
     everyone = listed.scores.table.set_index("household_id")
     assert everyone["risk"].between(0, 1).all()
-    assert everyone["risk"].nunique() > 50
+    assert everyone["risk"].nunique() > 20  # a scorecard has whole points
     reasons = listed.scores.reasons
     assert set(reasons["feature"]) <= set(trained.bundle.feature_names) | set(reasons["feature"][reasons["family"] == "income"])
     assert (reasons.groupby("household_id")["position"].min() == 1).all()

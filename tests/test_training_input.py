@@ -210,3 +210,9 @@ def test_no_learner_gives_weight_to_a_feature_that_never_differed(name: str):
     later = X.copy()
     later[:, 2], later[:, 3] = 7.0, rng.normal(size=1500)
     np.testing.assert_array_equal(learner.decision_function(X), learner.decision_function(later))
+
+
+def test_a_backtest_does_not_take_outcomes_as_they_were_for_those_without_new_help():
+    untreated = replace(SPEC, estimand="untreated")
+    with pytest.raises(ConfigError, match=r'a backtest takes outcomes as they were.*estimand "untreated"'):
+        backtest(store(), [untreated], known_on=KNOWN_ON, snapshots=lambda *_: pytest.fail("asked"), settings=SETTINGS)

@@ -68,7 +68,8 @@ def predict(
     Parameters
     ----------
     rows
-        Snapshot columns and y of households at risk with a known outcome, one row per household and day.
+        Snapshot columns and y of households at risk with a known outcome, one row per household and day; with a column `weight`,
+        how many households each stands for.
     snapshots
         Gives the whole snapshot of a day: also who is below the line or not computable takes places of the list.
     per_township
@@ -76,7 +77,8 @@ def predict(
     """
     import pandas as pd
 
-    frame = rows[["household_id", "as_of", "village_code", "seen_below", "y"]].copy()
+    weighted = ["weight"] if "weight" in rows.columns else []
+    frame = rows[["household_id", "as_of", "village_code", "seen_below", "y", *weighted]].copy()
     for name in SCORES:
         frame[f"p_{name}"] = risk(rows, name)
     if per_township is None:
@@ -118,6 +120,7 @@ def measure_rows(rows: pd.DataFrame, settings: EvaluationSpec, *, by_day: bool =
         capacity=None if has_lists else settings.capacity,
         selected={name: f"listed_{name}" for name in SCORES} if has_lists else None,
         within="as_of" if by_day else None,
+        weight="weight" if "weight" in rows.columns else None,
         n_bootstrap=settings.n_bootstrap,
         seed=settings.seed,
     )

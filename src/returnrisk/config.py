@@ -22,6 +22,7 @@ CONFIG_SCHEMA = 1
 T = TypeVar("T")
 
 
+Estimand = Literal["observed", "untreated"]
 OutcomeKind = Literal["fall", "entry", "relapse", "persistence", "hardship", "guarantee_gap", "identified"]
 Guarantee = Literal["housing", "water", "schooling", "medical"]
 FEWEST_MONTHS: Mapping[Settlement, int] = {"month_end": 1, "quarter_end": 3, "income_year_end": 12}
@@ -74,6 +75,14 @@ class SplitSpec:
     n_test: int = 2
 
 
+REWEIGHTING = frozenset({
+    "class_weight", "is_unbalance", "unbalance", "unbalanced_sets", "scale_pos_weight", "pos_weight", "pos_bagging_fraction", "pos_sub_row",
+    "pos_subsample", "pos_bagging", "neg_bagging_fraction", "neg_sub_row", "neg_subsample", "neg_bagging", "undersampling", "oversampling",
+    "resampling", "smote",
+})  # fmt: skip
+"""Parameters that count a row by its outcome: LightGBM's with their aliases, scikit-learn's, and words for drawing rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class LearnerSpec:
     """Name of a learner and its parameters."""
@@ -106,13 +115,18 @@ class EvaluationSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model, complete: the content of one file in `models/`."""
+    """A model, complete: the content of one file in `models/`.
+
+    `estimand` "observed": the outcome as households are helped. "untreated" (of `fall` only): if support held at `as_of` continues and no
+    new measure starts, assuming no unmeasured confounding (`docs/untreated.md`).
+    """
 
     schema: int
     name: str
     title_zh: str
     title_en: str
     families: tuple[str, ...]
+    estimand: Estimand = "observed"
     outcome: OutcomeSpec = field(default_factory=OutcomeSpec)
     split: SplitSpec = field(default_factory=SplitSpec)
     learner: LearnerSpec = field(default_factory=LearnerSpec)
@@ -270,9 +284,43 @@ def parse_model_spec(content: Mapping[str, Any], *, where: str = "model specific
     _refuse_schema(content.get("schema"), where=where)
     spec = _build(ModelSpec, content, where=where)
     _refuse_impossible(spec.outcome, where=f"{where}.outcome")
+    refuse_reweighting(spec.learner.params, where=f"{where}.learner.params")
+    _refuse_estimand(spec, where=where)
     if not 0 < spec.evaluation.capacity < 1:
         raise ConfigError(f"{where}.evaluation.capacity is {spec.evaluation.capacity}; expected a share between 0 and 1")
     return spec
+
+
+def refuse_reweighting(params: Mapping[str, Any], *, where: str) -> None:
+    """No learner may count events more than they happen: its log-odds would be of another county (`docs/labels.md`).
+
+    Raises
+    ------
+    ConfigError
+        A parameter of `REWEIGHTING`.
+    """
+    if named := sorted(REWEIGHTING & set(params)):
+        raise ConfigError(
+            f"{where} names {', '.join(named)}: it counts households by their outcome, so a 2% risk would be shown as 30 or 50%. It does"
+            f" not rank better what trees rank already, and a rare event needs no balance. Leave it out; lists take the highest risks anyway"
+        )
+
+
+def _refuse_estimand(spec: ModelSpec, *, where: str) -> None:
+    """What would become of households without new help can be asked of `fall` alone, and learnt only from weighted outcomes."""
+    if spec.estimand == "observed":
+        return
+    if spec.outcome.kind != "fall":
+        raise ConfigError(f'{where}.estimand is "untreated", but the outcome is {spec.outcome.kind}; expected kind "fall"')
+    if spec.learner.name == "vulnerability":
+        raise ConfigError(
+            f'{where}.estimand is "untreated", but the learner vulnerability learns from incomes as they were, with help, and not from '
+            f"weighted outcomes; expected another learner"
+        )
+    if spec.calibration.method == "auto":
+        raise ConfigError(
+            f'{where}.estimand is "untreated", but calibration "auto" chooses without weights; expected a method by its name'
+        )
 
 
 def _refuse_impossible(outcome: OutcomeSpec, *, where: str) -> None:

@@ -9,11 +9,11 @@ from returnrisk.config import OutcomeSpec
 from returnrisk.features.catalogue import fingerprint
 from returnrisk.outcomes import OUTCOMES
 from returnrisk.registry.bundle import BundleContent
+from returnrisk.reports.texts import text
 from returnrisk.training import Training
 
 LIMITS = (
     "The probability orders visits; it decides nothing about anybody.",
-    "It describes households as they are helped today: help hides risk, and a low figure does not end anybody's follow-up.",
     "Outcomes come from the income ledger as reported; who is reported badly is predicted badly.",
     "It was measured on later days of the same county; another county needs its own measurement.",
 )
@@ -61,9 +61,21 @@ def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
         "not_used": {part: {s: int(counts.get((part, s), 0)) for s in ("censored", "not_computable")} for part in parts},
         "set_aside": {why: part["feature"].tolist() for why, part in training.set_aside.groupby("why")},
         "metrics": metrics,
-        "limits": list(LIMITS),
+        "limits": [
+            *_said("estimand." + spec.estimand),
+            *LIMITS,
+            *(_said("estimand.untreated_figures") if training.overlap else ()),
+        ],
+        "estimand": spec.estimand,
+        **({"overlap": {part: dict(found) for part, found in training.overlap.items()}} if training.overlap else {}),
         "data_fingerprint": data_fingerprint,
     }
+
+
+def _said(key: str) -> tuple[str, str]:
+    """A text in both languages."""
+    words = text(key)
+    return words.zh, words.en
 
 
 def _thresholds(outcome: OutcomeSpec) -> str:

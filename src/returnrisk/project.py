@@ -285,6 +285,7 @@ class Project:
         days = sorted({*split.refit, *split.fit, *split.calibrate, *split.test})
         folder = self.root / "snapshots"
         snapshot_cache.fill(folder, store, days, spec=self.spec, store_folder=self.root / "store", progress=self.progress)
+        monthly = self._monthly(store, days)
         training = train(
             store,
             self.spec,
@@ -294,6 +295,7 @@ class Project:
             seed=self.config.seed,
             per_township=self.config.visits.per_township,
             progress=self.progress,
+            monthly=monthly,
         )
         self.progress("register", 0, 1)
         bundle = write_bundle(
@@ -312,6 +314,18 @@ class Project:
             bundle_location=bundle.path.relative_to(self.root).as_posix(),
         )
         return TrainResult(training=training, bundle=bundle, version=version)
+
+    def _monthly(self, store: Store, days: Sequence[dt.date]) -> Callable[[dt.date], Snapshot] | None:
+        """Snapshots of month ends that weights ask for, kept like all others; None where the estimand needs no weights."""
+        from returnrisk import snapshot_cache
+        from returnrisk.untreated import FAMILIES, months_needed
+
+        if self.spec.estimand == "observed":
+            return None
+        spec, folder = replace(self.spec, families=FAMILIES), self.root / "snapshots"
+        ends = months_needed(list(days), horizon_months=spec.outcome.horizon_months)
+        snapshot_cache.fill(folder, store, ends, spec=spec, store_folder=self.root / "store", progress=self.progress)
+        return lambda day: snapshot_cache.cached_snapshot(folder, store, day, spec=spec)
 
     def audit_leakage(self, spec: str | None = None, *, as_of: dt.date | None = None) -> LeakageAudit:
         """Whether what a specification would be trained on knows what it could not have known (`docs/leakage.md`); nothing is trained.
@@ -377,7 +391,8 @@ class Project:
             ) from error
         bundle = load_bundle(self.root / version.bundle, fingerprint=version.fingerprint)
         asked, trained = (json.loads(json.dumps(spec)) for spec in (self.spec.as_dict(), bundle.spec))
-        if different := [part for part in ("outcome", "families") if asked[part] != trained[part]]:
+        trained.setdefault("estimand", "observed")  # models of before there were two
+        if different := [part for part in ("outcome", "families", "estimand") if asked[part] != trained[part]]:
             raise BundleError(
                 f"{version.name}/{version.version} was trained with another {' and '.join(different)} than {self.spec.name} now specifies: "
                 f"its figures would be said of something else. Train again, or restore the specification"
@@ -388,7 +403,7 @@ class Project:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`."""
         from returnrisk.accuracy import measure_accuracy, predict
         from returnrisk.registry.serving import BundleScorer
-        from returnrisk.training import labelled_rows
+        from returnrisk.training import labelled_rows, weighted_rows
 
         _, bundle = self.model(which)
         store = self.store()
@@ -399,6 +414,7 @@ class Project:
         days = [dt.date.fromisoformat(d) for d in bundle.card["periods"]["test"]]
         known_on = as_of or dt.date.fromisoformat(bundle.card["known_on"])
         rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=snapshots)
+        rows = weighted_rows(store, self.spec, rows, known_on=known_on, monthly=self._monthly(store, days))
         scorer = BundleScorer(bundle)
         predictions = predict(
             rows,
@@ -453,6 +469,7 @@ class Project:
             at_end=outcome.rule == "at_end",
             tiers=spec.tiers,
             make_up=chosen.make_up(),
+            estimand=self.spec.estimand,
         )
         (folder / "lists").chmod(0o700)  # identities (no effect on Windows)
         for stale in set((folder / "lists").glob("*.xlsx")) - set(workbooks):
@@ -490,6 +507,7 @@ class Project:
             calibration_curve=measured.calibration_curve,
             lift_curve=measured.lift_curve,
             synthetic=self.config.synthetic,
+            estimand=self.spec.estimand,
         )
         return ReportResult(path=render(content, self.output_folder(scores.as_of) / "report.html"), accuracy=accuracy)
 

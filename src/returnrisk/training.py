@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,13 @@ from returnrisk.calibration import Calibration, SigmoidCalibration, cross_fitted
 from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, NotEnoughDataError
 from returnrisk.features.catalogue import Feature
-from returnrisk.features.snapshot import Snapshot
+from returnrisk.features.snapshot import Snapshot, build_snapshot
 from returnrisk.models import make_learner
 from returnrisk.outcomes import Labels, at_risk_rows, closing_delay, is_about_the_line, outcome_labels
 from returnrisk.store.view import Store, View
 from returnrisk.timeline import Split, add_months, last_closed_month_end, month_end, month_start, temporal_split
 from returnrisk.training_input import refuse_few, refuse_twice, refuse_unknown_names, refuse_untold, what_is_known
+from returnrisk.untreated import FAMILIES, Censored, censor_helped, overlap_of, with_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +64,8 @@ class Training:
         Households by part and label status.
     set_aside
         Features that never differ among the rows learnt from and so have no weight: feature, family, why (constant, missing).
+    overlap
+        With the estimand "untreated", for the days "learnt" from and those of the "test": what the weights rest on (`untreated.overlap_of`).
     """
 
     spec: ModelSpec
@@ -73,6 +76,7 @@ class Training:
     label_counts: pd.DataFrame
     set_aside: pd.DataFrame
     known_on: dt.date
+    overlap: Mapping[str, Mapping[str, float | list[float]]] = field(default_factory=dict)
 
     def frame(self) -> pd.DataFrame:
         """The metrics of everyone at risk."""
@@ -164,7 +168,7 @@ def labelled_rows(
     Returns
     -------
     DataFrame
-        Snapshot columns plus y (0/1), sorted by day and household.
+        Snapshot columns plus y (0/1) and event_on, sorted by day and household.
     DataFrame
         as_of, status, households.
     """
@@ -189,7 +193,7 @@ def _labelled(
     for day in days:
         labels = labels_of(day)
         counts.append(labels.counts().rename("households").rename_axis("status").reset_index().assign(as_of=pd.Timestamp(day)))
-        closed = labels.frame().dropna(subset="y")[["household_id", "y"]]
+        closed = labels.frame().dropna(subset="y")[["household_id", "y", "event_on"]]
         parts.append(snapshots(day).frame().merge(closed, on="household_id", validate="one_to_one").astype({"y": "int8"}))
     return pd.concat(parts, ignore_index=True), pd.concat(counts, ignore_index=True)
 
@@ -205,6 +209,7 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     train_known_on: dt.date | None = None,
     per_township: int | None = None,
     progress: Progress | None = None,
+    monthly: SnapshotMaker | None = None,
 ) -> Training:
     """Fit, calibrate and test the model of `spec` and its two baselines.
 
@@ -221,6 +226,9 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     per_township
         Places of the real list per township: precision and recall are then those of the lists each score would have made; else,
         and for any outcome but `fall`, they are taken at the specification's share of households.
+    monthly
+        With the estimand "untreated": gives the snapshot, with the families of `untreated.FAMILIES`, of any month end (default: computed).
+        Rows that were helped are then in no part, those like them weigh more (`untreated.censor_helped`), and every figure is weighted.
 
     Raises
     ------
@@ -246,12 +254,24 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         parts[name], counted = _labelled(days, partial(labels, is_test=name == "test"), snapshots=snapshots)
         counts.append(counted.assign(part=name))
         refuse_few(parts[name], name)
+    overlap: dict[str, Censored] = {}
+    if spec.estimand == "untreated":
+        report("weigh", 0, 1)
+        facts = monthly or _month_ends(store, spec)
+        learnt = pd.concat([parts["fit"], parts["calibrate"], parts["refit"]]).drop_duplicates(["household_id", "as_of"])
+        overlap = {
+            "learnt": censor_helped(learnt, known=views[False], spec=spec.outcome, snapshots=facts),
+            "test": censor_helped(parts["test"], known=views[True], spec=spec.outcome, snapshots=facts),
+        }
+        for name, rows in parts.items():
+            parts[name] = with_weights(rows, overlap["test" if name == "test" else "learnt"])
+            refuse_few(parts[name], name)
     features = snapshots(split.test[0]).features
     aside = refuse_untold(what_is_known(parts["refit"], features), spec, "refit")
     scores = {}
     for i, name in enumerate(SCORES):
         report("fit", i, len(SCORES))
-        scores[name] = fit_score(_score_spec(name, spec), features, parts, seed=seed)
+        scores[name] = fit_score(score_spec(name, spec), features, parts, seed=seed)
     report("evaluate", 0, 1)
     names = [f.name for f in features]
 
@@ -269,7 +289,26 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         label_counts=pd.concat(counts, ignore_index=True)[["part", "as_of", "status", "households"]],
         set_aside=aside,
         known_on=known_on,
+        overlap={name: overlap_of(found.rows) for name, found in overlap.items()},
     )
+
+
+def weighted_rows(
+    store: Store, spec: ModelSpec, rows: pd.DataFrame, *, known_on: dt.date, monthly: SnapshotMaker | None = None
+) -> pd.DataFrame:
+    """Rows of `labelled_rows` as the specification's estimand takes them: as they are, or those never helped, with their weights."""
+    if spec.estimand == "observed":
+        return rows
+    facts = monthly or _month_ends(store, spec)
+    return with_weights(rows, censor_helped(rows, known=store.as_of(known_on), spec=spec.outcome, snapshots=facts))
+
+
+def _month_ends(store: Store, spec: ModelSpec) -> SnapshotMaker:
+    @cache
+    def made(day: dt.date) -> Snapshot:
+        return build_snapshot(store.as_of(day), spec=spec.outcome, families=FAMILIES)
+
+    return made
 
 
 def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str, pd.DataFrame], *, seed: int = 0) -> ScoredLearner:
@@ -279,26 +318,44 @@ def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str
     ----------
     parts
         "fit", "calibrate" and "refit": labelled rows (`labelled_rows`). The curve comes from the learner of "fit" on "calibrate" or, where
-        the specification says so, from villages left out of "refit"; the learner that is kept is that of "refit".
+        the specification says so, from villages left out of "refit"; the learner that is kept is that of "refit". With the estimand
+        "untreated" they hold `fit_weight` (for learners) and `weight` (for curves).
+
+    Raises
+    ------
+    ConfigError
+        Estimand "untreated", and rows without weights.
     """
+    import numpy as np
+
     names = [f.name for f in features]
+    weighted = spec.estimand == "untreated"
+    if weighted and any("fit_weight" not in rows for rows in parts.values()):
+        raise ConfigError(
+            f"{spec.name} has the estimand 'untreated', but its rows are not weighted: only `train` and `evaluate` weigh them"
+        )
 
-    def learn(X: np.ndarray, y: np.ndarray) -> Any:
-        return new_learner(spec, features, seed=seed).fit(X, y)
+    def learn(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Any:
+        return new_learner(spec, features, seed=seed).fit(X, y, sample_weight=weight)
 
-    def content(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        return rows[names].to_numpy("float64"), rows["y"].to_numpy()
+    def content(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        return rows[names].to_numpy("float64"), rows["y"].to_numpy(), rows["fit_weight"].to_numpy() if weighted else None
+
+    def learn_some(index: np.ndarray, _: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        X, y, weight = content(parts["refit"].iloc[index[:, 0]])
+        learner = learn(X, y, weight)
+        return lambda new: np.asarray(learner.decision_function(content(parts["refit"].iloc[new[:, 0]])[0]))
 
     if spec.calibration.curve_from == "cross_fitted":
         rows = parts["refit"]
         villages = rows["village_code"].astype(str).to_numpy()
-        held_out = cross_fitted(lambda X, y: learn(X, y).decision_function, *content(rows), clusters=villages)
+        held_out = cross_fitted(learn_some, np.arange(len(rows))[:, None], rows["y"].to_numpy(), clusters=villages)
     else:
         rows = parts["calibrate"]
         held_out = learn(*content(parts["fit"])).decision_function(rows[names].to_numpy("float64"))
-    y = rows["y"].to_numpy()
+    y, weight = rows["y"].to_numpy(), rows["weight"].to_numpy() if weighted else None
     try:
-        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y, day=rows["as_of"])
+        calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y, weight, day=rows["as_of"])
     except NotEnoughDataError:
         if spec.learner.name != "income_only" or is_about_the_line(spec.outcome):
             raise
@@ -315,7 +372,7 @@ def new_learner(spec: ModelSpec, features: Sequence[Feature], *, seed: int = 0) 
     return make_learner(wanted.name, feature_names=[f.name for f in features], monotone=monotone, params=params)
 
 
-def _score_spec(name: str, spec: ModelSpec) -> ModelSpec:
+def score_spec(name: str, spec: ModelSpec) -> ModelSpec:
     """The specification of a score: the model's own, or the same with a baseline's learner."""
     if name == "income":
         return replace(spec, learner=LearnerSpec("income_only", {"column": INCOME_FEATURE}))

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from returnrisk.config import LearnerSpec, ModelSpec
-from returnrisk.errors import DataError, NotEnoughDataError, UnknownNameError
+from returnrisk.errors import ConfigError, DataError, NotEnoughDataError, UnknownNameError
 from returnrisk.features.catalogue import Feature
 from returnrisk.features.families import EVERY, catalogue
 from returnrisk.models import make_learner
@@ -61,6 +61,21 @@ def refuse_unknown_names(spec: ModelSpec) -> None:
             elsewhere = [f.family for f in catalogue() if f.name == name]
             where = f" (of family {elsewhere[0]}, which its [families] lack)" if elsewhere else ""
             raise UnknownNameError(f"feature of {spec.name}{where}", name, names)
+
+
+def refuse_unweighted(spec: ModelSpec, *, what: str) -> None:
+    """Refuse the estimand "untreated" where outcomes are taken as they are: only training and evaluation weigh them.
+
+    Raises
+    ------
+    ConfigError
+        The specification asks for what would happen without new help.
+    """
+    if spec.estimand != "observed":
+        raise ConfigError(
+            f'{spec.name}: {what} takes outcomes as they were, with help; estimand "{spec.estimand}" needs them weighted, which only training '
+            "and evaluation do"
+        )
 
 
 def named_features(learner: LearnerSpec) -> list[str]:

@@ -64,7 +64,13 @@ class Measured:
         for day in days:
             at = np.flatnonzero((rows["as_of"] == day).to_numpy())
             y = rows["y"].to_numpy("float64")[at]
-            part = Rows(outcome=y, cluster=codes[at].astype(np.int64), n_clusters=len(villages), days=(np.arange(len(at)),))
+            part = Rows(
+                outcome=y,
+                weight=np.ones(len(at)),
+                cluster=codes[at].astype(np.int64),
+                n_clusters=len(villages),
+                days=(np.arange(len(at)),),
+            )
             found.append([measure(rows[f"p_{s}"].to_numpy("float64")[at], part, draws, capacity=capacity) for s in scores])
             counts.append([len(at), int(y.sum())])
         metrics = [m for m in METRICS if m in found[0][0][0] and m in found[0][0][1]]

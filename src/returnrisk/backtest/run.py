@@ -27,6 +27,7 @@ from returnrisk.training_input import (
     refuse_twice,
     refuse_unknown_names,
     refuse_untold,
+    refuse_unweighted,
     what_is_known,
 )
 
@@ -219,6 +220,7 @@ def _refuse_specs(specs: Sequence[ModelSpec]) -> None:
         raise ConfigError("the specifications ask for different outcomes: only models of one outcome can be compared")
     for spec in specs:
         refuse_unknown_names(spec)
+        refuse_unweighted(spec, what="a backtest")
 
 
 def _outcomes(

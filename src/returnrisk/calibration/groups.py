@@ -114,7 +114,7 @@ def _measured(
     }
     if min(events, n - events) < least_events:
         return row | {"status": "too_few"}
-    rows = Rows(outcome=outcome, cluster=index.astype(np.int64), n_clusters=len(villages), days=())
+    rows = Rows(outcome=outcome, weight=np.ones(n), cluster=index.astype(np.int64), n_clusters=len(villages), days=())
     draws = draw_clusters(len(villages), n_bootstrap=n_bootstrap, seed=seed)
     point, replicates = measure(risk, rows, draws, capacity=None)
     sums = [np.bincount(index, weights=values, minlength=len(villages)) for values in (outcome, risk)]

@@ -22,6 +22,7 @@ def evaluate(  # noqa: PLR0913 (each is one decision of the evaluator, with a de
     capacity: float | None,
     selected: Mapping[str, str] | None = None,
     within: str | None = None,
+    weight: str | None = None,
     cluster: str = "village_code",
     n_bootstrap: int = 500,
     seed: int = 0,
@@ -44,6 +45,8 @@ def evaluate(  # noqa: PLR0913 (each is one decision of the evaluator, with a de
         Label to column of true and false: the rows that each score's real list holds. Precision and recall are then the lists'.
     within
         Column, such as "as_of", within each value of which the capacity is taken.
+    weight
+        Column of numbers of at least 0, not all 0: how many households a row stands for, in every figure, curve and capacity. None: one.
     cluster
         Column whose values are drawn with replacement for the intervals.
     n_bootstrap, seed, level
@@ -88,18 +91,18 @@ wider cohort
     if selected is not None and set(selected) != set(score_columns):
         raise ConfigError(f"selected names lists of {', '.join(selected)}; expected one of each score: {', '.join(score_columns)}")
     lists = sorted(set(selected.values())) if selected else []
-    named = [*score_columns.values(), *lists, *([within] if within else [])]
+    named = [*score_columns.values(), *lists, *([within] if within else []), *([weight] if weight else [])]
     frame = _checked(predictions, columns=["y", cluster, *named], scores=list(score_columns.values()), cluster=cluster, lists=lists)
-    rows = _rows(frame, cluster=cluster, within=within)
+    rows = _rows(frame, cluster=cluster, within=within, weight=weight)
     draws = draw_clusters(rows.n_clusters, n_bootstrap=n_bootstrap, seed=seed)
     point, replicates, bins, lifts = {}, {}, [], []
     for label, column in score_columns.items():
         score = frame[column].to_numpy(dtype=np.float64)
         on_list = frame[selected[label]].to_numpy(dtype=bool).astype(np.float64) if selected else None
         point[label], replicates[label] = measure(score, rows, draws, capacity=capacity, on_list=on_list)
-        bins.append(calibration_bins(rank(score, rows.outcome), level=level).assign(score=label))
+        bins.append(calibration_bins(rank(score, rows.outcome), level=level, weight=rows.weight).assign(score=label))
         days = [rank(score[day], rows.outcome[day]) for day in rows.days]
-        lifts.append(lift(days, capacity=capacity).assign(score=label))
+        lifts.append(lift(days, capacity=capacity, weights=[rows.weight[day] for day in rows.days]).assign(score=label))
     skipped = np.isnan(next(iter(replicates.values()))["auc"])
     return Evaluation(
         n=len(frame),
@@ -169,14 +172,19 @@ def _checked(predictions: pd.DataFrame, *, columns: list[str], scores: list[str]
     return predictions[order].sort_values(order, kind="stable", ignore_index=True)
 
 
-def _rows(frame: pd.DataFrame, *, cluster: str, within: str | None) -> Rows:
+def _rows(frame: pd.DataFrame, *, cluster: str, within: str | None, weight: str | None) -> Rows:
     codes, names = pd.factorize(frame[cluster], sort=True)
     days: tuple[NDArray[np.int64], ...] = (np.arange(len(frame)),)
     if within is not None:
         day_codes, day_names = pd.factorize(frame[within], sort=True)
         days = tuple(np.flatnonzero(day_codes == day) for day in range(len(day_names)))
+    stands_for = np.ones(len(frame)) if weight is None else frame[weight].to_numpy(dtype=np.float64)
+    events = float(stands_for @ frame["y"].to_numpy(dtype=np.float64))
+    if not (np.isfinite(stands_for) & (stands_for >= 0)).all() or not 0 < events < stands_for.sum():
+        raise DataError(f"'{weight}' must be finite, at least 0, and above 0 for some events and some others")
     return Rows(
         outcome=frame["y"].to_numpy(dtype=np.float64),
+        weight=stands_for,
         cluster=codes.astype(np.int64),
         n_clusters=len(names),
         days=days,

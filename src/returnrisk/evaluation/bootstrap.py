@@ -26,6 +26,8 @@ class Rows:
 
     outcome
         (n,) 0.0 or 1.0.
+    weight
+        (n,) how many rows each stands for: 1.0, unless rows that are missing are stood for by others.
     cluster
         (n,) 0 to n_clusters - 1.
     days
@@ -33,6 +35,7 @@ class Rows:
     """
 
     outcome: FloatArray
+    weight: FloatArray
     cluster: IntArray
     n_clusters: int
     days: tuple[IntArray, ...]
@@ -55,11 +58,11 @@ def measure(
     by_day = [(day, rk.rank(score[day], rows.outcome[day])) for day in rows.days]
 
     def at(times_drawn: FloatArray) -> dict[str, FloatArray]:
-        result = _whole_ranking(overall, np.take(times_drawn, rows.cluster[overall.order], axis=1))
+        result = _whole_ranking(overall, _drawn(rows, times_drawn, overall.order))
         if on_list is not None:
-            result |= _of_list(rows, np.take(times_drawn, rows.cluster, axis=1), on_list)
+            result |= _of_list(rows, _drawn(rows, times_drawn), on_list)
         elif capacity is not None:
-            weights = [(day, np.take(times_drawn, rows.cluster[index[day.order]], axis=1)) for index, day in by_day]
+            weights = [(day, _drawn(rows, times_drawn, index[day.order])) for index, day in by_day]
             result |= _at_capacity(weights, capacity=capacity)
         return result
 
@@ -70,9 +73,16 @@ def measure(
     for values in replicates.values():
         values[one_class] = np.nan
     if on_list is None and capacity is not None:
-        point["tie_share_at_capacity"] = _tie_share([day for _, day in by_day], capacity=capacity)
+        point["tie_share_at_capacity"] = _tie_share(
+            [(day, rows.weight[index[day.order]]) for index, day in by_day], capacity=capacity
+        )
     _add_line(score, rows, draws, point=point, replicates=replicates)
     return point, replicates
+
+
+def _drawn(rows: Rows, times_drawn: FloatArray, order: NDArray[np.intp] | slice = slice(None)) -> FloatArray:
+    """Weights (b, k) of some rows when villages are drawn so often."""
+    return np.asarray(np.take(times_drawn, rows.cluster[order], axis=1) * rows.weight[order])
 
 
 def _whole_ranking(ranking: rk.Ranking, weights: FloatArray) -> dict[str, FloatArray]:
@@ -107,11 +117,11 @@ def _precision_recall(taken: FloatArray, found: FloatArray, events: FloatArray) 
         return {"precision_at_capacity": found / taken, "recall_at_capacity": found / events}
 
 
-def _tie_share(days: list[rk.Ranking], *, capacity: float) -> float:
+def _tie_share(days: list[tuple[rk.Ranking, FloatArray]], *, capacity: float) -> float:
     """Share of the list that was filled from a tie which the cut divides."""
     tied = taken = 0.0
-    for ranking in days:
-        sums = rk.cumulate_weights(np.ones((1, len(ranking.order))), ranking)
+    for ranking, weight in days:
+        sums = rk.cumulate_weights(weight[None, :], ranking)
         room = rk.capacity_of(capacity, sums.weight[:, -1:])
         tied += float(rk.tied_at_cut(room, sums)[0])
         taken += float(room[0, 0])
@@ -123,13 +133,13 @@ def _add_line(
 ) -> None:
     """Slope and intercept of the recalibrating line; NaN for a constant or separating score."""
     x = log_odds_of(score)
-    intercept, slope = logistic_line(x, rows.outcome, np.ones(len(x)))
+    intercept, slope = logistic_line(x, rows.outcome, rows.weight)
     point |= {"calibration_slope": slope, "calibration_intercept": intercept}
     lines = np.full((len(draws), 2), np.nan)
     used = np.flatnonzero(~np.isnan(replicates["auc"]))[:SLOPE_REPLICATES]
     if np.isfinite(slope) and len(used):
         lines[used] = _in_chunks(
-            lambda chunk: {"line": logistic_lines(x, rows.outcome, np.take(chunk, rows.cluster, axis=1), start=(intercept, slope))},
+            lambda chunk: {"line": logistic_lines(x, rows.outcome, _drawn(rows, chunk), start=(intercept, slope))},
             draws[used],
             n_rows=len(x),
         )["line"]

@@ -34,15 +34,16 @@ def wilson_interval(events: FloatArray, n: FloatArray, *, level: float) -> tuple
     return np.clip(center - half, 0.0, 1.0), np.clip(center + half, 0.0, 1.0)
 
 
-def calibration_bins(ranking: Ranking, *, level: float) -> pd.DataFrame:
-    """Ten bins of equal count by rising score: bin, mean_predicted, observed, low, high, n.
+def calibration_bins(ranking: Ranking, *, level: float, weight: FloatArray | None = None) -> pd.DataFrame:
+    """Ten bins of equal count (or weight) by rising score: bin, mean_predicted, observed, low, high, n.
 
     The bins are those of the expected calibration error; n is the same in all and need not be whole. The interval is Wilson's
-    for independent rows: it does not know that villages share their luck.
+    for independent rows: it does not know that villages share their luck, nor that weighted rows tell less than their weight says.
     """
-    sums = cumulate_weights(np.ones((1, len(ranking.order))), ranking)
-    predicted = cumulate(ranking.score[None, :], ranking)
-    n = len(ranking.order) / N_BINS
+    of_rows = (np.ones(len(ranking.order)) if weight is None else weight[ranking.order])[None, :]
+    sums = cumulate_weights(of_rows, ranking)
+    predicted = cumulate(of_rows * ranking.score, ranking)
+    n = float(of_rows.sum()) / N_BINS
     cuts = np.arange(N_BINS + 1, dtype=np.float64)[None, :] * n
     events = np.diff(interpolate(cuts, sums.weight, sums.events))[0, ::-1]
     mean = np.diff(interpolate(cuts, sums.weight, predicted))[0, ::-1] / n
@@ -53,16 +54,17 @@ def calibration_bins(ranking: Ranking, *, level: float) -> pd.DataFrame:
     )
 
 
-def lift(rankings: list[Ranking], *, capacity: float | None) -> pd.DataFrame:
+def lift(rankings: list[Ranking], *, capacity: float | None, weights: list[FloatArray] | None = None) -> pd.DataFrame:
     """What the top share of the list finds: share, n_visited, recall, precision, lift; shares 1% to 100%, and the capacity.
 
     The share is taken within each ranking (day) and added up, rounded as the capacity is.
     """
     shares = np.array(sorted({*LIFT_SHARES, *([] if capacity is None else [capacity])}))
     visited, found, events, total = np.zeros(len(shares)), np.zeros(len(shares)), 0.0, 0.0
-    for ranking in rankings:
-        sums = cumulate_weights(np.ones((1, len(ranking.order))), ranking)
-        size = float(len(ranking.order))
+    for k, ranking in enumerate(rankings):
+        of_rows = (np.ones(len(ranking.order)) if weights is None else weights[k][ranking.order])[None, :]
+        sums = cumulate_weights(of_rows, ranking)
+        size = float(of_rows.sum())
         taken = np.concatenate([capacity_of(share, np.array([size])) for share in shares])
         visited += taken
         found += events_within(taken[None, :], sums)[0]

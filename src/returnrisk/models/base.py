@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from returnrisk.config import refuse_reweighting
 from returnrisk.errors import BundleError, ConfigError, DataError, NotEnoughDataError, UnknownNameError
 
 FloatArray = NDArray[np.float64]
@@ -60,6 +61,7 @@ class RiskLearner(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]  #
         """Build from a specification; `make_learner` is the way in."""
         names = _checked_names(feature_names)
         check_monotone(monotone, names)
+        refuse_reweighting(params, where=f"the {cls.kind} learner")
         known = set(cls._get_param_names()) - {"feature_names", "monotone"}
         for name in params:
             if name not in known:

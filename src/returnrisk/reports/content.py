@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from returnrisk.config import Estimand
 from returnrisk.errors import ContractViolation
 from returnrisk.evaluation import METRICS
 from returnrisk.reports.small_counts import publish_make_up, publish_strata
@@ -81,6 +82,8 @@ class ReportContent:
         `Evaluation.frame()`, `.differences("income")`, `.calibration_curve`, `.lift_curve`.
     synthetic
         True for a simulated county: the page says so on top.
+    estimand
+        What the risk is of: as households are helped, or without new help (the figures are then weighted); the page says it.
     """
 
     as_of: dt.date
@@ -101,6 +104,7 @@ class ReportContent:
     calibration_curve: pd.DataFrame
     lift_curve: pd.DataFrame
     synthetic: bool = False
+    estimand: Estimand = "observed"
 
 
 def publishable(content: ReportContent) -> dict[str, pd.DataFrame]:

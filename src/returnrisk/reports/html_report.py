@@ -78,6 +78,8 @@ def page_text(content: ReportContent, frames: dict[str, pd.DataFrame]) -> str:
         drawings=drawings,
         limits=[
             meaning_of_probability(as_of=content.as_of, horizon_months=content.horizon_months, at_end=content.at_end),
+            text(f"estimand.{content.estimand}"),
+            *((text("estimand.untreated_figures"),) if content.estimand == "untreated" else ()),
             *(text(f"limits.{name}") for name in LIMITS),
         ],
         javascript=Markup(javascript()),  # noqa: S704 (the bundled drawing library)

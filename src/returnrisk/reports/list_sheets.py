@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from returnrisk.config import Estimand
 from returnrisk.reports.cells import LINE_POINTS, Column, Pen, lines_needed
 from returnrisk.reports.texts import Text, meaning_of_probability, text
 from returnrisk.visits.spec import MUST_VISIT_TIER, Tier
@@ -58,6 +59,7 @@ class TownshipList:
     at_end: bool
     n_without_identity: int
     area: dict[Any, Any] | None
+    estimand: Estimand = "observed"
 
 
 def write_list(book: Any, content: TownshipList) -> None:
@@ -246,7 +248,11 @@ def _notes(content: TownshipList) -> list[tuple[Text, list[Text]]]:
     meaning = meaning_of_probability(as_of=content.as_of, horizon_months=content.horizon_months, at_end=content.at_end)
     origin = [text("notes.as_of", as_of=content.as_of), text("notes.model_version", model_version=content.model_version)]
     about = [text(f"decides.{name}") for name in ("nothing", "rights", "clue", "failure", "private")]
-    words = [meaning, *(text(f"kind.{name}") for name in ("must_visit_meaning", "model_meaning", "incomplete_meaning"))]
+    words = [
+        meaning,
+        text(f"estimand.{content.estimand}"),
+        *(text(f"kind.{name}") for name in ("must_visit_meaning", "model_meaning", "incomplete_meaning")),
+    ]
     findings = [text(f"notes.finding_{key.removeprefix('finding.')}") for key in FINDINGS]
     return [
         (text("notes.about"), about),

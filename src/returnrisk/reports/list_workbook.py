@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from returnrisk.config import Estimand
 from returnrisk.errors import ContractViolation, NotEnoughDataError
 from returnrisk.reports.cells import printable
 from returnrisk.reports.list_sheets import TownshipList, write_english, write_list, write_notes
@@ -32,6 +33,7 @@ def write_township_workbooks(
     at_end: bool = False,
     tiers: Sequence[Tier] = DEFAULT_TIERS,
     make_up: pd.DataFrame | None = None,
+    estimand: Estimand = "observed",
 ) -> list[Path]:
     """Write `走访名单_<township_code>_<as_of>.xlsx` into `folder` for every township on the list, each whole or not at all.
 
@@ -49,6 +51,8 @@ def write_township_workbooks(
         The tiers of the `VisitSpec` the list was made with.
     make_up
         `VisitList.make_up()`; its row of the township goes into the notes.
+    estimand
+        What the risk is of: as households are helped, or without new help; the notes say it.
 
     Returns
     -------
@@ -89,6 +93,7 @@ def write_township_workbooks(
             at_end=at_end,
             n_without_identity=int((part[list(IDENTITY_COLUMNS)] == "").all(axis=1).sum()),
             area=areas.get(int(str(township_code))),
+            estimand=estimand,
         )
         data = workbook_bytes(content)
         path = folder / f"走访名单_{township_code}_{as_of.isoformat()}.xlsx"

@@ -26,7 +26,7 @@ class Whole:
 
     def draw(self, trial: BaseTrial, name: str) -> int:
         """A value for one trial."""
-        return trial.suggest_int(name, self.low, self.high, log=self.log)
+        return int(trial.suggest_int(name, self.low, self.high, log=self.log))
 
     def nearest(self, value: float) -> int:
         """The possible value nearest to another."""

@@ -30,7 +30,14 @@ from returnrisk.features.snapshot import Snapshot
 from returnrisk.store.view import Store
 from returnrisk.timeline import Split
 from returnrisk.training import Progress, labelled_rows, new_learner
-from returnrisk.training_input import put_together, refuse_few, refuse_unknown_names, refuse_untold, what_is_known
+from returnrisk.training_input import (
+    put_together,
+    refuse_few,
+    refuse_unknown_names,
+    refuse_untold,
+    refuse_unweighted,
+    what_is_known,
+)
 from returnrisk.tuning.folds import Fold, plan_folds
 from returnrisk.tuning.spaces import space_of
 
@@ -170,6 +177,7 @@ def tune(
     """
     settings, report = settings or TuningSettings(), progress or (lambda *_: None)
     refuse_unknown_names(spec)
+    refuse_unweighted(spec, what="tuning")
     space_of(spec.learner.name)
     optuna = _optuna()
     features = catalogue(spec.families)
@@ -210,6 +218,7 @@ def days_of_tuning(
     """Every day that a snapshot will be asked for, earliest first; fails as `tune` would, before anything is computed."""
     settings = settings or TuningSettings()
     refuse_unknown_names(spec)
+    refuse_unweighted(spec, what="tuning")
     space_of(spec.learner.name)
     _optuna()
     folds = plan_folds(store, spec, split, known_on=known_on, n_folds=settings.n_folds, least_days=settings.least_days)
@@ -337,7 +346,13 @@ class _Search:
         for k, fold in enumerate(self.data):
             n = len(fold.rows)
             cluster = codes[start : start + n].astype(np.int64)
-            rows = Rows(outcome=fold.rows["y"].to_numpy("float64"), cluster=cluster, n_clusters=len(villages), days=())
+            rows = Rows(
+                outcome=fold.rows["y"].to_numpy("float64"),
+                weight=np.ones(len(fold.rows)),
+                cluster=cluster,
+                n_clusters=len(villages),
+                days=(),
+            )
             start += n
             one, other = (measure(self.scores[t][k], rows, draws, capacity=None) for t in (best, 0))
             point.append(one[0][self.settings.metric] - other[0][self.settings.metric])
