@@ -14,7 +14,12 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 
 
-SHOWN = {"01-first-list": "走访名单_", "02-data-and-truth": "on_file_at_day", "03-screening": "two_shocks", "04-model-lab": "list_changed"}
+SHOWN = {
+    "01-first-list": "走访名单_",
+    "02-data-and-truth": "on_file_at_day",
+    "03-screening": "two_shocks",
+    "04-model-lab": "list_changed",
+}
 """What must be seen in each notebook's outputs."""
 
 
