@@ -12,8 +12,9 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 from returnrisk.config import load_model_spec, model_spec_names
 from returnrisk.errors import ConfigError, DataError, NotEnoughDataError, UnknownNameError
-from returnrisk.features.families import FAMILIES
+from returnrisk.features.families import EVERY
 from returnrisk.models import LEARNERS, make_learner, restore_learner
+from returnrisk.models.alert_rules import AlertRules
 from returnrisk.models.average import AverageRisk
 from returnrisk.models.boosting import LightGBMRisk
 from returnrisk.models.hazard import HazardRisk
@@ -24,7 +25,7 @@ from returnrisk.models.vulnerability import VulnerabilityRisk
 from tests.short_list_households import ADDITIVE_TOLERANCE, NAMES, households
 
 ROOT = Path(__file__).parents[1]
-FAMILIES_OF = {f.name: name for name, family in FAMILIES.items() for f in family.features}
+FAMILIES_OF = {f.name: name for name, family in EVERY.items() for f in family.features}
 
 FITTED_WITH = {
     "hazard": {},
@@ -37,6 +38,7 @@ FITTED_WITH = {
 
 CHECKED = [
     AverageRisk(members=[{"name": "lightgbm", "params": {"n_estimators": 5}}, {"name": "logistic"}]),
+    AlertRules(must_visit="f0", alerts="f0"),
     HazardRisk(),
     IncomeOnly(column="f0"),
     LightGBMRisk(n_estimators=5),
@@ -197,11 +199,11 @@ def test_shipped_specifications_name_features_that_are_there():
     assert {s.learner.name for s in specs} >= {"hazard", "logistic", "scorecard", "vulnerability"}
     standard = load_model_spec("fall-12m")
     for spec in specs:
-        features = [f for family in spec.families for f in FAMILIES[family].features]
+        features = [f for family in spec.families for f in EVERY[family].features]
         names = [f.name for f in features]
         assert (spec.outcome, spec.split) == (standard.outcome, standard.split)
         assert "income_line_ratio" in names  # the baseline of income alone needs it
-        used = {FAMILIES_OF[c] for c in spec.learner.params["columns"]}
+        used = {FAMILIES_OF[c] for c in spec.learner.params.get("columns", ("n_alerts", "n_must_visit_alerts"))}
         assert used <= set(spec.families)
         assert set(spec.families) - used <= {"income"}
         rng = np.random.default_rng(0)

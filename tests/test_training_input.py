@@ -205,6 +205,7 @@ def test_no_learner_gives_weight_to_a_feature_that_never_differed(name: str):
     X = np.column_stack([ratio, labour, np.zeros(1500), np.full(1500, np.nan)]).astype(float)
     y = (rng.random(1500) < 1 / (1 + np.exp(ratio + 0.5 * labour))).astype(int)
     params = {"column": "ratio"} if name in ("income_only", "vulnerability") else {}
+    params = {"must_visit": "labour", "alerts": "ratio"} if name == "alert_rules" else params
     learner = make_learner(name, feature_names=("ratio", "labour", "constant", "missing"), params=params).fit(X, y)
     later = X.copy()
     later[:, 2], later[:, 3] = 7.0, rng.normal(size=1500)

@@ -87,7 +87,9 @@ REWEIGHTING = frozenset({
 class LearnerSpec:
     """Name of a learner and its parameters."""
 
-    name: Literal["lightgbm", "logistic", "income_only", "hazard", "vulnerability", "scorecard", "average"] = "lightgbm"
+    name: Literal["lightgbm", "logistic", "income_only", "hazard", "vulnerability", "scorecard", "average", "alert_rules"] = (
+        "lightgbm"
+    )
     params: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, DataError, NotEnoughDataError, UnknownNameError
 from returnrisk.features.catalogue import Feature
-from returnrisk.features.families import FAMILIES, catalogue
+from returnrisk.features.families import EVERY, catalogue
 from returnrisk.models import make_learner
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MINIMUM_EVENTS = 20
 MINIMUM_HOUSEHOLDS = 100
 """Households at risk under which no part is used (assumed): a tenth of them, the usual list, is then ten."""
 SET_ASIDE_COLUMNS = ("feature", "family", "why")
-NAMING_PARAMETERS = ("column", "columns", "cuts", "duration", "season")
+NAMING_PARAMETERS = ("column", "columns", "cuts", "duration", "season", "must_visit", "alerts")
 """Hyper-parameters that hold names of features."""
 
 
@@ -145,7 +145,7 @@ def refuse_unknown_families(known: pd.DataFrame, families: Iterable[str], part: 
     """
     unknown = []
     for name in families:
-        family = FAMILIES[name]
+        family = EVERY[name]
         if not known.loc[[f.name for f in family.features], "n_known"].any():
             tables = " nor ".join(family.tables) or "row of its tables"
             unknown.append(f"{name} ({'neither ' if len(family.tables) > 1 else 'no '}{tables} arrived)")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from returnrisk.errors import UnknownNameError
 from returnrisk.features import (
+    alerts,
     area,
     disability,
     disaster,
@@ -33,9 +34,13 @@ FAMILIES: Mapping[str, Family] = {
     )
 }  # fmt: skip
 
+ON_REQUEST: Mapping[str, Family] = {alerts.FAMILY.name: alerts.FAMILY}
+"""Families that are in a snapshot only where they are named: not for learning from, but for comparing with."""
+EVERY: Mapping[str, Family] = {**FAMILIES, **ON_REQUEST}
+
 
 def catalogue(families: Iterable[str] | None = None) -> tuple[Feature, ...]:
-    """Entries of all features of `families` (default: all), in snapshot order.
+    """Entries of all features of `families` (default: all but those on request), in snapshot order.
 
     Raises
     ------
@@ -53,6 +58,6 @@ def catalogue(families: Iterable[str] | None = None) -> tuple[Feature, ...]:
     """
     wanted = list(FAMILIES) if families is None else list(families)
     for name in wanted:
-        if name not in FAMILIES:
-            raise UnknownNameError("feature family", name, FAMILIES)
-    return tuple(f for name in FAMILIES if name in wanted for f in FAMILIES[name].features)
+        if name not in EVERY:
+            raise UnknownNameError("feature family", name, EVERY)
+    return tuple(f for name in EVERY if name in wanted for f in EVERY[name].features)

@@ -17,7 +17,7 @@ from returnrisk.config import OutcomeSpec
 from returnrisk.errors import NotEnoughDataError
 from returnrisk.features.catalogue import Context, Family, Feature
 from returnrisk.features.common import ARRIVING
-from returnrisk.features.families import FAMILIES, catalogue
+from returnrisk.features.families import EVERY, catalogue
 from returnrisk.outcomes import account_end, account_path, strata
 from returnrisk.store.view import View
 from returnrisk.timeline import Window, month_end
@@ -88,7 +88,7 @@ def build_snapshot(
         A family that does not exist.
     """
     entries = catalogue(families)
-    wanted = [FAMILIES[name] for name in FAMILIES if any(f.family == name for f in entries)]
+    wanted = [EVERY[name] for name in EVERY if any(f.family == name for f in entries)]
     clock = _Clock({} if spent is None else spent)
     with kept_periods(view):
         return _snapshot(view, spec, wanted, entries, clock=clock)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from returnrisk.models.base import RiskLearner
 
-LEARNERS = ("average", "hazard", "income_only", "lightgbm", "logistic", "scorecard", "vulnerability")
+LEARNERS = ("alert_rules", "average", "hazard", "income_only", "lightgbm", "logistic", "scorecard", "vulnerability")
 
 
 class Learner(Protocol):
@@ -66,6 +66,10 @@ def _learner_class(name: str) -> type[RiskLearner]:
         from returnrisk.models.scorecard import ScorecardRisk
 
         return ScorecardRisk
+    if name == "alert_rules":
+        from returnrisk.models.alert_rules import AlertRules
+
+        return AlertRules
     from returnrisk.errors import UnknownNameError
 
     raise UnknownNameError("learner", name, LEARNERS)
@@ -106,7 +110,7 @@ def make_learner(
     >>> make_learner("ligthgbm", feature_names=("line_ratio",))
     Traceback (most recent call last):
         ...
-    returnrisk.errors.UnknownNameError: unknown learner 'ligthgbm'; did you mean 'lightgbm'? known: average, hazard, income_only, lightgbm, logistic, scorecard, vulnerability
+    returnrisk.errors.UnknownNameError: unknown learner 'ligthgbm'; did you mean 'lightgbm'? known: alert_rules, average, hazard, income_only, lightgbm, logistic, scorecard, vulnerability
     """
     learner_class = _learner_class(name)
     return learner_class.build(feature_names=feature_names, monotone=dict(monotone or {}), params=dict(params or {}))
