@@ -30,6 +30,7 @@ from returnrisk.features.snapshot import Snapshot
 from returnrisk.project import Project, init_project, open_project
 from returnrisk.simulate import default_parameters, simulate_county, states_at, true_risk, write_inbox
 from returnrisk.store.pseudonyms import pseudonymise
+from returnrisk.timeline import add_months
 from returnrisk.training import Training, plan_split, train
 from returnrisk.untreated import FAMILIES, months_needed
 
@@ -112,7 +113,17 @@ def compared(
     rows = table[["household_id", "village_code"]].assign(ratio=table["net_head_cny_year"] / table["line_cny_year"])
     for estimand, of in models.items():
         rows[estimand] = of.scores["model"].risk(X)
+    rows["helped_soon"] = rows["household_id"].isin(helped_within_a_year(project, day))
     return rows.merge(truth, on="household_id", validate="one_to_one"), models
+
+
+def helped_within_a_year(project: Project, day: dt.date) -> set[int]:
+    """Households with a measure that started in the twelve months after a day, as on file in the end."""
+    store = project.store()
+    starts = store.as_of(store.last_recorded_on()).table("support").select("household_id", "started_on").to_pandas()
+    started = pd.to_datetime(starts["started_on"])
+    after = (started > pd.Timestamp(day)) & (started <= pd.Timestamp(add_months(day, 12)))
+    return set(starts.loc[after, "household_id"])
 
 
 def area(score: np.ndarray, p: np.ndarray, weight: np.ndarray) -> float:
@@ -165,7 +176,14 @@ def main() -> None:
 
 def report(name: str, seed: int, rows: pd.DataFrame, model: Training) -> None:
     """Print the figures of one county."""
-    groups = {"all": rows, "near (<1.4 lines)": rows[rows["ratio"] < 1.4], "far (1.4 and more)": rows[rows["ratio"] >= 1.4]}
+    soon = rows["helped_soon"]
+    groups = {
+        "all": rows,
+        "helped within a year": rows[soon],
+        "not helped": rows[~soon],
+        "near (<1.4 lines)": rows[rows["ratio"] < 1.4],
+        "far (1.4 and more)": rows[rows["ratio"] >= 1.4],
+    }
     for group, of in groups.items():
         for column in ("observed", "untreated"):
             found = with_intervals(of, column, "true_untreated")

@@ -124,6 +124,7 @@ def with_alerts(on: dt.date) -> Snapshot:
     return replace(made, table=table, features=catalogue(ALERTS.families))
 
 
+@pytest.mark.slow
 def test_the_rules_stand_in_a_backtest_with_the_auc_of_their_own_order():
     logistic = replace(SPEC, name="logistic", learner=LearnerSpec("logistic", {"C": 0.05}))
     settings = BacktestSettings(n_origins=1, step_months=2, n_bootstrap=20)

@@ -120,6 +120,7 @@ def test_every_promised_command_is_there():
         "report",
         "run",
         "models",
+        "tune",
         "backtest",
         "benchmark",
         "demo",

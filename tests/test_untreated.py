@@ -130,6 +130,7 @@ def helped_training() -> Training:
     return trained_on(county_with_help(), "untreated")
 
 
+@pytest.mark.slow
 def test_training_leaves_out_the_helped_weighs_the_rest_and_says_so():
     found, plain = helped_training(), trained_on(county_with_help(), "observed")
     assert set(found.overlap) == {"learnt", "test"}
