@@ -33,6 +33,7 @@ COMMANDS = {
     ("models", "list"): cli.list_models,
     ("models", "promote"): cli.promote,
     ("backtest",): cli.backtest_models,
+    ("tune",): cli.tune,
     ("benchmark", "eph"): cli.eph,
     ("demo",): cli.demo,
     ("policy", "show"): cli.show_policy,
