@@ -24,7 +24,7 @@ def tune(
 ) -> None:
     """Search a specification's hyper-parameters on days before its calibration and test; write models/NAME-tuned.toml.
 
-    Nothing is trained with it: hold both against each other with `returnrisk backtest`.
+    Nothing is trained with it: hold both against each other in a backtest.
 
     Parameters
     ----------
