@@ -221,6 +221,7 @@ def test_a_household_twice_in_a_snapshot_is_refused_before_anything_is_fitted():
         backtest(store(), SPECS, known_on=KNOWN_ON, snapshots=doubled, settings=SETTINGS)
 
 
+@pytest.mark.slow
 def test_a_window_with_too_few_events_is_named_before_anything_is_fitted():
     tables = copy_rows(rows())
     for row in tables["income"]:

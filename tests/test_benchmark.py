@@ -173,6 +173,7 @@ def test_recall_by_age_of_the_head_is_that_of_one_list(measured):
     assert nobody["recall_at_10_head_65"] is nobody["recall_at_10_head_65_low"] is None
 
 
+@pytest.mark.slow
 def test_a_rolling_split_is_tested_on_the_year_after_it(early, monkeypatch):
     """The split that was asked for, once more as a rolling one: the same training, and the starts of the year after it alone."""
     monkeypatch.setattr(benchmark, "SPECS", {1: benchmark.SPECS[1]})

@@ -48,8 +48,8 @@ def test_a_notebook_is_committed_without_outputs_and_equals_its_text(path):
     assert re.search(r"[a-z]{4}", prose)
 
 
-SLOW = ("01-first-list", "04-model-lab")
-"""They train models on about the smallest county that one can be learnt from."""
+SLOW = ("01-first-list", "02-data-and-truth", "04-model-lab")
+"""They train models, or live futures again, on about the smallest county that tells anything."""
 
 
 @pytest.mark.parametrize("path", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] * (p.stem in SLOW)) for p in NOTEBOOKS])

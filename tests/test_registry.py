@@ -114,8 +114,12 @@ def test_a_bundle_gives_back_what_was_put_in(bundle: Bundle, content: BundleCont
 @pytest.mark.parametrize("kind", [k for k in LEARNERS if k != "lightgbm"])
 def test_a_model_of_any_learner_is_sealed_without_a_booster(content: BundleContent, tmp_path: Path, kind: str):
     (frame, y), (later, _) = households(), households(seed=8)
-    params: dict[str, Any] = {"column": "line_ratio"} if kind in ("income_only", "vulnerability") else {}
-    learner = make_learner(kind, feature_names=NAMES, params=params).fit(frame, y)
+    params: dict[str, dict[str, Any]] = {
+        "income_only": {"column": "line_ratio"},
+        "vulnerability": {"column": "line_ratio"},
+        "alert_rules": {"must_visit": "n_members", "alerts": "n_members"},
+    }
+    learner = make_learner(kind, feature_names=NAMES, params=params.get(kind, {})).fit(frame, y)
     curve = restore_calibration(content.calibration["model"])
     changed = dataclasses.replace(content, learners={**content.learners, "model": learner.to_state()})
     bundle = write_bundle(changed, folder=tmp_path / "exported")

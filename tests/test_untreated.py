@@ -150,6 +150,7 @@ def test_training_leaves_out_the_helped_weighs_the_rest_and_says_so():
     assert "overlap" not in observed
 
 
+@pytest.mark.slow
 def test_weighted_figures_are_those_of_the_weights():
     from sklearn.metrics import roc_auc_score
 
