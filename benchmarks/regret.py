@@ -1,10 +1,11 @@
-"""Regret to nature's ceiling: python benchmarks/regret.py SEED [SEED ...] [--households 20000] [--months 48] [--futures 500] [--folder F].
+"""Regret to nature's ceiling: python benchmarks/regret.py SEED [SEED ...] [--households 20000] [--months 48] [--futures 500] [--taught 0] [--folder F].
 
 Each seed's county is simulated, put on file, ingested, and the shipped model learnt from every quarter-end whose outcome had closed by the last
 day (curve from villages left out: no day is kept back, for the truth needs no outcome). On that last day the model and its two baselines are held against the true probability of a fall with help as it goes:
 expected AUC of each ranking when every household falls with its own true probability; regret is what the true probability's own
-ranking has more. Half of the futures rank and the other half weigh, and back, so that the truth is not flattered by its own luck. One
-row per seed, then the mean over seeds with its 95% interval (t, seeds are independent counties).
+ranking has more. Half of the futures rank and the other half weigh, and back, so that the truth is not flattered by its own luck. With `--taught N` one score more: the model's own learner on the same rows, taught by their true
+probabilities (N futures of every day learnt from) instead of by what happened: what is left of its regret is what files do not tell, or what
+this learner cannot say, and no better labels could mend. One row per seed, then the mean over seeds with its 95% interval (t, seeds are independent counties).
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ def county(seed: int, *, households: int, months: int, folder: Path) -> Project:
     return project
 
 
-def learnt(project: Project) -> tuple[dict[str, ScoredLearner], Snapshot, int]:
-    """The scores, the snapshot of the last day, and how many days they learnt from; snapshots are kept in the project."""
+def learnt(project: Project) -> tuple[dict[str, ScoredLearner], Snapshot, pd.DataFrame]:
+    """The scores, the snapshot of the last day, and the rows they learnt from; snapshots are kept in the project."""
     spec = load_model_spec("fall-12m")
     spec = replace(spec, calibration=CalibrationSpec(method="sigmoid", curve_from="cross_fitted"))
     store, folder = project.store(), project.root / "snapshots"
@@ -66,7 +67,26 @@ def learnt(project: Project) -> tuple[dict[str, ScoredLearner], Snapshot, int]:
     rows, _ = labelled_rows(store, spec, closed, known_on=today, snapshots=kept)
     now = kept(today)
     specs = {name: score_spec(name, spec) for name in SCORES}
-    return {name: fit_score(of, now.features, {"refit": rows}) for name, of in specs.items()}, now, len(closed)
+    return {name: fit_score(of, now.features, {"refit": rows}) for name, of in specs.items()}, now, rows
+
+
+def taught(rows: pd.DataFrame, now: Snapshot, *, seed: int, households: int, futures: int) -> ScoredLearner:
+    """The model's learner on rows that count as a fall with their true probability, and as none with the rest."""
+    days = sorted(day.date() for day in rows["as_of"].unique())
+    states = states_at(days, n_households=households, seed=seed)
+    found = []
+    for day in days:
+        truth = true_risk(states[day], parameters=default_parameters(), n_futures=futures, seed=seed)
+        true = shares(truth)
+        p = (true["first"] + true["second"]) / 2
+        of = rows[rows["as_of"] == pd.Timestamp(day)].drop(columns="y")
+        of = of.merge(true[["household_id"]].assign(p=p), on="household_id", validate="one_to_one")
+        found += [of.assign(y=y, weight=of["p"] if y else 1 - of["p"]) for y in (0, 1)]
+    both = pd.concat(found, ignore_index=True).sort_values(["as_of", "household_id", "y"], ignore_index=True)
+    both = both[both["weight"] > 0].assign(fit_weight=lambda frame: frame["weight"])
+    spec = load_model_spec("fall-12m")
+    weighted = replace(spec, estimand="untreated", calibration=CalibrationSpec(method="sigmoid", curve_from="cross_fitted"))
+    return fit_score(weighted, now.features, {"refit": both})
 
 
 def shares(truth: TrueRisk) -> pd.DataFrame:
@@ -90,7 +110,7 @@ def areas(scores: dict[str, ScoredLearner], now: Snapshot, truth: TrueRisk) -> d
     p = (first + second) / 2
     found = {"n": len(rows), "expected_falls": float(p.sum())}
     found["ceiling"] = (weighted_auc(first, second) + weighted_auc(second, first)) / 2
-    return found | {name: weighted_auc(scores[name].risk(X), p) for name in SCORES}
+    return found | {name: weighted_auc(score.risk(X), p) for name, score in scores.items()}
 
 
 def main() -> None:
@@ -100,24 +120,27 @@ def main() -> None:
     parser.add_argument("--households", type=int, default=20_000)
     parser.add_argument("--months", type=int, default=48)
     parser.add_argument("--futures", type=int, default=500)
+    parser.add_argument("--taught", type=int, default=0, help="futures of every day learnt from, for a learner taught by the truth")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "returnrisk-regret")
     asked = parser.parse_args()
-    rows = []
+    rows, names = [], (*SCORES, *(["taught"] if asked.taught else []))
     print(
         "| seed | day | days learnt from | n | falls expected | ceiling | "
-        + " | ".join(f"{s} (regret)" for s in SCORES)
+        + " | ".join(f"{s} (regret)" for s in names)
         + " | min |"
     )
     for seed in asked.seeds:
         started = time.perf_counter()
         project = county(seed, households=asked.households, months=asked.months, folder=asked.folder)
-        scores, now, n_days = learnt(project)
-        day = now.as_of
+        scores, now, learnt_from = learnt(project)
+        day, n_days = now.as_of, learnt_from["as_of"].nunique()
+        if asked.taught:
+            scores["taught"] = taught(learnt_from, now, seed=seed, households=asked.households, futures=asked.taught)
         state = states_at([day], n_households=asked.households, seed=seed)[day]
         truth = true_risk(state, parameters=default_parameters(), n_futures=asked.futures, seed=seed, folder=project.root / "truth")
         found = areas(scores, now, truth)
         rows.append(found)
-        cells = " | ".join(f"{found[s]:.3f} ({found['ceiling'] - found[s]:.3f})" for s in SCORES)
+        cells = " | ".join(f"{found[s]:.3f} ({found['ceiling'] - found[s]:.3f})" for s in names)
         minutes = (time.perf_counter() - started) / 60
         print(
             f"| {seed} | {day} | {n_days} | {found['n']} | {found['expected_falls']:.0f} | {found['ceiling']:.3f} | {cells} | {minutes:.1f} |",
@@ -125,7 +148,7 @@ def main() -> None:
         )
     if len(rows) > 1:
         table = pd.DataFrame(rows)
-        for score in SCORES:
+        for score in names:
             regret = table["ceiling"] - table[score]
             half = stats.t.ppf(0.975, len(rows) - 1) * regret.std(ddof=1) / np.sqrt(len(rows))
             print(

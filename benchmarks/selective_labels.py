@@ -16,12 +16,12 @@ from returnrisk.selective_labels import (
     learn_from_verified,
     observed_share,
     quota_sensitivity,
-    visit_plan,
 )
 from returnrisk.selective_labels.simulated_visits import simulated_visit_chances
 from returnrisk.simulate import default_parameters, simulate_county
 from returnrisk.simulate.county import SimulatedCounty
 from returnrisk.simulate.truth import fallen
+from returnrisk.visits import visit_plan
 
 START = dt.date(2020, 1, 1)
 DAYS = (dt.date(2021, 12, 31), dt.date(2022, 12, 31))

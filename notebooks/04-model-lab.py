@@ -156,3 +156,6 @@ table = missing_source_table(
     n_bootstrap=100,
 )
 table[table["metric"].isin(["auc", "list_changed"])]
+
+# %%
+home.cleanup()

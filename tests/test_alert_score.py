@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from returnrisk.accuracy import _order
 from returnrisk.backtest import BacktestSettings, backtest
 from returnrisk.config import LearnerSpec, load_model_spec
 from returnrisk.errors import PolicyDateError
@@ -21,6 +22,7 @@ from returnrisk.models import make_learner
 from returnrisk.policy import load_policy
 from returnrisk.project import Project
 from returnrisk.screening import screen_since
+from returnrisk.snapshot_cache import cached_alerts
 from tests.test_training import KNOWN_ON, SPEC, snapshots, store
 
 NAMES = ("n_must_visit_alerts", "n_alerts")
@@ -73,6 +75,33 @@ def test_the_family_is_there_on_request_only():
     assert "alerts" not in FAMILIES
     assert not {f.name for f in catalogue()} & set(NAMES)
     assert [f.name for f in catalogue(["alerts"])] == ["n_alerts", "n_must_visit_alerts"]
+
+
+# -- the county's own pack, as an order beside the scores -----------------------------------------------------------------------------
+
+
+def test_an_order_is_by_visits_asked_for_and_then_by_alerts_and_a_day_without_values_ranks_nobody():
+    early, late = dt.date(2019, 3, 31), dt.date(2024, 3, 31)
+    households = pd.DataFrame({"household_id": [1, 2, 3, 4, 1, 2], "as_of": pd.to_datetime([late] * 4 + [early] * 2)})
+    counts = pd.DataFrame({"household_id": [2, 3, 4, 9], "n_alerts": [3, 1, 2, 1], "n_must_visit_alerts": [0, 1, 1, 1]})
+    place = _order(households, "alerts", alerts=lambda day: counts if day == late else None)
+    assert place[:4].argsort().tolist() == [0, 1, 2, 3]
+    assert ((place >= 0) & (place < 1)).all()
+    assert place[[0, 4, 5]].tolist() == [0, 0, 0]
+    assert set(_order(households, "random", alerts=lambda _: None)) == {0.5}
+
+
+@pytest.mark.slow
+def test_the_alerts_of_a_day_are_kept_by_pack(small: Project, on_the_day, tmp_path):
+    store, day = small.store(), dt.date(2025, 3, 31)
+    made = cached_alerts(tmp_path, store, day, policy=load_policy("national"))
+    assert made.set_index("household_id")["n_alerts"].to_dict() == on_the_day[1]["household_id"].value_counts().to_dict()
+    (kept,) = tmp_path.iterdir()
+    pd.testing.assert_frame_equal(cached_alerts(tmp_path, store, day, policy=load_policy("national")), made)
+    assert list(tmp_path.iterdir()) == [kept]
+    other = cached_alerts(tmp_path, store, day, policy=load_policy("guangxi-style"))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert other["n_alerts"].sum() != made["n_alerts"].sum()
 
 
 # -- the order -----------------------------------------------------------------------------------------------------------------

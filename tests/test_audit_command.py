@@ -109,7 +109,7 @@ def test_a_leaking_feature_ends_with_3_and_is_named(audit, project, tmp_path, mo
         counted = later.group_by("household_id").agg(**{name: later.count()})
         return rows.left_join(counted, "household_id").drop("household_id_right")
 
-    monkeypatch.setitem(families.FAMILIES, "support", replace(family, build=leaking))
+    monkeypatch.setitem(families.EVERY, "support", replace(family, build=leaking))
     monkeypatch.setattr(snapshot_cache, "MOST_PROCESSES", 1)  # another process would not know of it
     monkeypatch.setattr(snapshot_cache, "CACHE_SCHEMA", -1)  # nor do snapshots that are kept
     ended = audit(project / "models" / "quick.toml", "--as-of", leaks.KNOWN_ON, "--json", tmp_path / "audit.json")

@@ -229,3 +229,17 @@ def test_a_window_with_too_few_events_is_named_before_anything_is_fitted():
     rich = store_of("backtest-rich", tables, delay=20)
     with pytest.raises(NotEnoughDataError, match=r"test of origin 2022-11-30: 0 events among"):
         backtest(rich, SPECS, known_on=KNOWN_ON, snapshots=maker(rich), settings=SETTINGS)
+
+
+def test_a_score_that_ranks_backwards_is_left_out_and_the_others_are_compared_as_without_it():
+    """Only the fit can tell: the hours of the others are not lost for it."""
+    backwards = replace(SPEC, name="backwards", learner=LearnerSpec("income_only", {"column": "n_prior_below_line"}))
+    both = backtest(store(), [*SPECS, backwards], known_on=KNOWN_ON, snapshots=snapshots(), settings=SETTINGS)
+    assert both.left_out["score"].tolist() == ["backwards"]
+    assert "risk does not rise with the score" in both.left_out["why"][0]
+    assert str(both.left_out["origin"][0]) in both.left_out["why"][0]
+    assert [s.name for s in both.specs] == [s.name for s in SPECS]
+    pd.testing.assert_frame_equal(both.predictions, found().predictions)
+    pd.testing.assert_frame_equal(both.table(), found().table())
+    with pytest.raises(NotEnoughDataError, match=r"no specification could be learnt: origin .*backwards"):
+        backtest(store(), [backwards], known_on=KNOWN_ON, snapshots=snapshots(), settings=SETTINGS)

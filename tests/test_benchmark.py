@@ -80,7 +80,9 @@ def check_records(records: tuple[dict, ...], quarters: set[int]) -> None:
         assert isinstance(record["n"], int)
         assert 0 < record["base_rate"] < 1
         for name in (*FIGURES, "recall_at_10_head_65", "recall_at_10_head_under_65"):
-            assert record[f"{name}_low"] <= record[name] <= record[f"{name}_high"], (record["set"], record["score"], name)
+            assert 0 <= record[f"{name}_low"] <= record[f"{name}_high"], (record["set"], record["score"], name)
+            if name != "ece":  # villages drawn twice add error by chance: its interval may lie above it
+                assert record[f"{name}_low"] <= record[name] <= record[f"{name}_high"], (record["set"], record["score"], name)
             assert 0 <= record[name] <= 1
     by_set = {(r["set"], r["quarters"]): set() for r in records}
     for record in records:

@@ -28,10 +28,12 @@ COMMANDS = {
     ("evaluate",): cli.evaluate,
     ("score",): cli.score,
     ("visits",): cli.visits,
+    ("what-if",): cli.ask_what_if,
     ("report",): cli.report,
     ("run",): cli.run,
     ("models", "list"): cli.list_models,
     ("models", "promote"): cli.promote,
+    ("models", "recalibrate"): cli.recalibrate_model,
     ("backtest",): cli.backtest_models,
     ("tune",): cli.tune,
     ("benchmark", "eph"): cli.eph,
@@ -43,6 +45,7 @@ COMMANDS = {
     ("export", "check"): cli.check_export,
     ("export", "fields"): cli.fields,
     ("audit", "leakage"): cli.check_leakage,
+    ("audit", "stability"): cli.check_stability,
 }
 SCRIPT = Path(sys.executable).with_name("returnrisk")
 SMALL_DAY = "2025-03-31"
@@ -129,12 +132,13 @@ def test_every_promised_command_is_there():
         "screen",
         "export",
         "audit",
+        "what-if",
     ]
     assert {name for name in cli.app if not name.startswith("-")} == set(promised)
     assert {name[0] for name in COMMANDS} == set(promised)
-    assert {name for name in cli.models_app if not name.startswith("-")} == {"list", "promote"}
+    assert {name for name in cli.models_app if not name.startswith("-")} == {"list", "promote", "recalibrate"}
     assert {name for name in cli.policy_app if not name.startswith("-")} == {"show", "check", "account"}
-    assert {name for name in cli.audit_app if not name.startswith("-")} == {"leakage"}
+    assert {name for name in cli.audit_app if not name.startswith("-")} == {"leakage", "stability"}
     assert {name for name in cli.export_app if not name.startswith("-")} == {"check", "fields"}
 
 
@@ -177,6 +181,7 @@ def test_help_names_all_commands_in_both_languages(returnrisk):
         ("score", "--as-of", "yesterday"),
         ("demo", "--households", "many"),
         ("audit", "leakage"),
+        ("audit", "stability"),
         ("models", "promote", "--version", "first"),
         ("benchmark", "eph"),
         ("benchmark", "eph", "--data", ".", "--train-until", "2010-Q4"),
@@ -198,9 +203,11 @@ WITHOUT_PROJECT = {("init",), ("simulate",), ("benchmark", "eph"), ("demo",), ("
 
 @pytest.mark.parametrize("name", [n for n in COMMANDS if n not in WITHOUT_PROJECT], ids=" ".join)
 def test_where_there_is_no_project_every_command_ends_with_2_and_advice(returnrisk, name, tmp_path):
-    dated = {"score", "visits", "report", "run", "show", "screen", "fields", "account"}
+    dated = {"score", "visits", "report", "run", "show", "screen", "fields", "account", "what-if"}
     asked = [
-        *(["fall-12m"] if name == ("audit", "leakage") else []),
+        *(["fall-12m"] if name[0] == "audit" or name == ("models", "recalibrate") else []),
+        *(["work_found"] if name == ("what-if",) else []),
+        *(["--known-on", "2025-09-30"] if name[-1] == "recalibrate" else []),
         *(["H-0001"] if name[-1] == "account" else []),
         *(["--as-of", "2025-09-30"] if name[-1] in dated else []),
     ]
@@ -282,6 +289,15 @@ def test_without_a_model_lists_end_with_1_and_advice(returnrisk, small):
     assert returnrisk("models", "promote", "--project", small.root).code in {1, 2}
 
 
+def test_a_model_is_not_recalibrated_before_anything_new_has_closed(returnrisk, demo):
+    ended = returnrisk("models", "recalibrate", "fall-12m@champion", "--known-on", demo.as_of, "--project", demo.folder)
+    assert ended.code == 3
+    assert "fall-12m/1: too little has closed" in ended.err
+    ended = returnrisk("models", "recalibrate", "fall-12m@nobody", "--known-on", demo.as_of, "--project", demo.folder)
+    assert ended.code == 1
+    assert "champion" in ended.err
+
+
 def test_too_little_history_ends_with_3(returnrisk, small):
     ended = returnrisk("train", "--project", small.root)
     assert ended.code == 3
@@ -341,9 +357,9 @@ def test_people_read_figures_with_their_intervals(returnrisk, demo, project):
         assert shown.code == 0
         assert "nan" not in shown.out.lower()
         header, *lines = shown.out.splitlines()
-        assert {"metric", "model", "logistic", "income", "n", "events", "base_rate"} <= set(header.split())
+        assert {"metric", "model", "logistic", "income", "alerts", "random", "n", "events", "base_rate"} <= set(header.split())
         auc = next(line for line in lines if line.split()[:2] == ["all", "auc"])
-        assert len(re.findall(r"0\.\d{3} \(0\.\d{3}–[01]\.\d{3}\)", auc)) == 3
+        assert len(re.findall(r"0\.\d{3} \(0\.\d{3}–[01]\.\d{3}\)", auc)) == 5
 
 
 def test_the_monthly_job_run_inside_the_folder(returnrisk, demo, project, monkeypatch):
@@ -436,3 +452,24 @@ def test_a_chinese_windows_console_can_show_it(tmp_path):
     helped = script("train", "--help", cwd=tmp_path, PYTHONIOENCODING="gbk")
     assert helped.returncode == 0
     assert "项目文件夹" in helped.stdout
+
+
+@pytest.mark.slow
+def test_an_outcome_that_cannot_be_compared_does_not_keep_the_others_from_it(returnrisk, demo, tmp_path):
+    folder = shutil.copytree(demo.folder, tmp_path / "p")
+    own = (folder / "models" / "fall-12m.toml").read_text(encoding="utf-8")
+    longer = folder / "models" / "fall-60m.toml"
+    longer.write_text(
+        own.replace('"fall-12m"', '"fall-60m"').replace("horizon_months = 12", "horizon_months = 60"), encoding="utf-8"
+    )
+    ended = returnrisk("backtest", longer, folder / "models" / "fall-12m.toml", "--project", folder, "--origins", 1, "--step", 5)
+    assert ended.code == 3
+    assert "fall-60m: " in ended.err
+    assert "fall-12m" in ended.out
+    assert "income" in ended.out
+    assert (folder / "outputs" / str(demo.as_of) / "backtest" / "fall-12m" / "comparison.csv").is_file()
+    assert not (folder / "outputs" / str(demo.as_of) / "backtest" / "fall-60m").exists()
+    ended = returnrisk("backtest", longer, "fall-12m", "--project", folder, "--origins", 1, "--step", 5, "--json")
+    assert ended.code == 3
+    told = json.loads(ended.out)
+    assert len(told["backtests"]) == len(told["refused"]) == 1

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
@@ -19,7 +20,7 @@ from returnrisk.evaluation import METRICS, evaluate
 from returnrisk.evaluation import ranking as rk
 from returnrisk.evaluation.bootstrap import draw_clusters
 from returnrisk.evaluation.curves import wilson_interval
-from returnrisk.evaluation.recalibration import log_odds_of, logistic_line, logistic_lines
+from returnrisk.evaluation.recalibration import log_odds_of, logistic_level, logistic_levels, logistic_line, logistic_lines
 
 # Sums of a few thousand doubles in another order.
 EXACT = 1e-12
@@ -76,6 +77,13 @@ def ece_by_hand(score, y):
 # -- the numbers themselves --------------------------------------------------------------------------------------------------------
 
 
+def level_by_statsmodels(p, y) -> float:
+    """Intercept of the logistic regression of y with the log-odds of p as offset."""
+    offset = log_odds_of(np.asarray(p, dtype=float))
+    glm = sm.GLM(np.asarray(y, dtype=float), np.ones((len(y), 1)), family=sm.families.Binomial(), offset=offset)
+    return float(glm.fit(tol=1e-12).params[0])
+
+
 @pytest.mark.parametrize("score", SCORES)
 def test_point_estimates_equal_scikit_learn(score):
     frame = predictions()
@@ -90,7 +98,7 @@ def test_point_estimates_equal_scikit_learn(score):
     assert value(result, "recall_at_capacity", score) == pytest.approx(found / y.sum(), abs=EXACT)
     oracle = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(log_odds_of(p.to_numpy())[:, None], y)
     assert value(result, "calibration_slope", score) == pytest.approx(oracle.coef_[0, 0], abs=SOLVER_TOLERANCE)
-    assert value(result, "calibration_intercept", score) == pytest.approx(oracle.intercept_[0], abs=SOLVER_TOLERANCE)
+    assert value(result, "calibration_intercept", score) == pytest.approx(level_by_statsmodels(p, y), abs=SOLVER_TOLERANCE)
 
 
 @given(
@@ -227,7 +235,7 @@ def test_replicates_equal_explicit_copies_of_villages(within):
                     "brier": brier_score_loss(y, p),
                     "ece": ece_by_hand(p, y),
                     "calibration_slope": line[1],
-                    "calibration_intercept": line[0],
+                    "calibration_intercept": level_by_statsmodels(p, y),
                 }
             )
     assert result.n_skipped == n_bootstrap - len(oracle["model"])
@@ -390,6 +398,10 @@ def test_lines_for_many_weights_equal_one_by_one():
     np.testing.assert_allclose(together, [logistic_line(x, y, w) for w in weights], atol=1e-9)
     only_events = np.where(y == 1, 1.0, 0.0)[None, :]
     assert np.isnan(logistic_lines(x, y, only_events, start=start)).all()
+    levels = logistic_levels(x, y, weights, start=0.0)
+    np.testing.assert_allclose(levels, [logistic_level(x, y, w) for w in weights], atol=1e-9)
+    np.testing.assert_allclose(logistic_levels(x, y, weights, start=-15.0), levels, atol=1e-9)  # from far below as well
+    assert np.isnan(logistic_levels(x, y, only_events, start=0.0)).all()
 
 
 def test_fifty_thousand_rows_in_seconds():

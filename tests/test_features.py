@@ -44,7 +44,7 @@ DAY = day("2024-09-30")
 """With a delay of 20 days the latest closed ledger is August 2024; twelve months up to the day begin on 1 October 2023."""
 SPEC = OutcomeSpec()
 V1, V2, V3, V4 = 999904001001, 999904002001, 999904003001, 999904003002
-(WORKER, POOR, EMPTY, COLLAPSED, DEBT, SICK, DISABLED, DISABLED_PAID, DISABLED_NEVER, SUBSIDISED, DIBAO, BIG, SUPPORTED, WATCHED) = range(101, 115)  # fmt: skip
+(WORKER, POOR, EMPTY, COLLAPSED, DEBT, SICK, DISABLED, DISABLED_PAID, DISABLED_NEVER, SUBSIDISED, DIBAO, BIG, SUPPORTED, WATCHED, IDLE) = range(101, 116)  # fmt: skip
 OLD_CLAIM, NOT_DELIVERED = 201, 202
 NEIGHBOURS = (301, 302, 303, 304, 305, 306)
 ALONE = 307
@@ -68,6 +68,7 @@ def rows() -> Tables:
     _sick_and_disabled(county)
     _registers(county)
     _big_household(county)
+    _idle_household(county)
     _not_delivered(county)
     _neighbours(county)
     add_offices(county, V1)
@@ -102,6 +103,7 @@ def _earners(county: County) -> None:
 
 def _sick_and_disabled(county: County) -> None:
     county.household(SICK, V1, members=[{"health": "serious"}, {"health": "chronic"}])
+    county.income(SICK, "transfer", "remittance", [day("2024-06-01"), day("2024-08-01")], 300)
     patient, other = SICK * 10 + 1, SICK * 10 + 2
     county.claim(1, patient, "2024-03-10", "inpatient", 10000, 3000, listed=True)
     county.claim(2, other, "2024-08-05", "outpatient", 500, 200, listed=None)
@@ -180,6 +182,16 @@ def _big_household(county: County) -> None:
     )  # fmt: skip
 
 
+def _idle_household(county: County) -> None:
+    members = [
+        {"employment": "inactive"},
+        {"relation": "spouse", "employment": "unemployed", "education": "primary"},
+        {"born_on": day("2018-10-01"), "employment": "inactive"},  # 5 until tomorrow
+        {"born_on": day("2018-09-30"), "employment": "inactive"},  # 6 today
+    ]
+    county.household(IDLE, V1, members=members)
+
+
 def _not_delivered(county: County) -> None:
     """Township 2 sent no file on medicine, subsidies, support and monitoring since July 2023."""
     for number in (OLD_CLAIM, NOT_DELIVERED):
@@ -211,6 +223,12 @@ def mean_log(values: list[float]) -> float:
     return statistics.fmean(math.log(v) for v in values)
 
 
+def path_of(number: int) -> list[float]:
+    """Income of a neighbour in lines in the windows that end 3, 6, 9, 12, 15 and 18 months earlier: so many months after the change."""
+    before, after = BEFORE[number], AFTER[number]
+    return [(n * after + (12 - n) * before) / 12 / 500 for n in (12, 9, 6, 3, 0, 0)]
+
+
 EXPECTED: Mapping[int, Mapping[str, float | None]] = {
     **OFFICES,
     WORKER: {
@@ -219,16 +237,27 @@ EXPECTED: Mapping[int, Mapping[str, float | None]] = {
         "income_prior_mean": mean_log(WORKER_PRIOR),
         "income_mean_log_ratio": mean_log([WORKER_NOW, *WORKER_PRIOR]),
         "income_prior_min": math.log(1.53),
+        "income_prior_max": math.log(1.65),
+        "income_prior_last": math.log(1.65),
+        "income_change_last": math.log(1.425 / 1.65),
         "n_prior_below_line": 0,
         "n_prior_settlements": 6,  # the windows 21 and 24 months back reach before the first ledger
         "income_change_3m": math.log(1.425 / 1.65),
         "income_change_12m": math.log(1.425 / 1.555),
         "recent_income_change": (1350 - 4050) / 12000,  # June to August: 900 + 300 + 150 against 3 000 + 900 + 150
         "recent_wage_change": (900 - 3900) / 12000,
+        "recent_income_line_ratio": 4 * 1350 / 12000,
+        "income_last_month": 12 * 450 / 12000,
+        "income_month_before_last": 12 * 450 / 12000,
+        "recent_remittance": 0,  # the only one came in February
+        "remittance_last_month": 0,
         "operating_line_ratio": (2400 - 900) / 12000,
         "wage_line_ratio": (9000 + 3600) / 12000,
         "property_line_ratio": 360 / 12000,
         "transfer_line_ratio": (1200 + 600 + 600 + 240) / 12000,
+        "operating_prior_mean": (1500 * 3 + 2100 * 3) / 6 / 12000,
+        "wage_prior_mean": 15600 / 12000,
+        "transfer_prior_mean": (2340 + 2040 + 900 + 600 * 3) / 6 / 12000,
         "operating_change_12m": (1500 - 2100) / 12000,
         "wage_change_12m": (12600 - 15600) / 12000,
         "transfer_change_12m": (2640 - 600) / 12000,
@@ -242,6 +271,11 @@ EXPECTED: Mapping[int, Mapping[str, float | None]] = {
         "regular_income_line_ratio": (17100 - 240) / 12000,
         "income_without_top_item": (17100 - 9000) / 12000,
         "income_without_top_earner": (17100 - 9000 - 3600) / 12000,
+        "secure_line_ratio": (3600 + 1200) / 12000,
+        "core_income_line_ratio": (17100 - 600 - 240) / 12000,  # temporary relief is both a benefit and one-off: left out once
+        "income_without_casual": (17100 - 9000 - 1500) / 12000,
+        "regular_income_without_top_earner": (17100 - 9000 - 3600 - 240) / 12000,
+        "income_by_root_of_members": 17100 / 6000 / math.sqrt(2),
         "n_earners": 2,
         "top_item_share": 9000 / 18000,
         "n_income_items": 8,
@@ -258,6 +292,7 @@ EXPECTED: Mapping[int, Mapping[str, float | None]] = {
         # delivered, and nothing in it: zero, not unknown
         "income_line_ratio": 0, "income_log_ratio": FLOOR, "wage_line_ratio": 0, "income_without_benefits": 0, "stable_wage_line_ratio": 0,
         "n_prior_below_line": 6, "n_income_items": 0, "wage_months_6m": 0, "recent_income_change": 0, "recent_wage_change": 0,
+        "recent_income_line_ratio": 0, "income_last_month": 0, "income_month_before_last": 0, "recent_remittance": 0,
         "top_item_share": None, "benefit_share": None, "estimated_income_share": None, "production_cost_share": None, "n_earners": None,
         "out_of_pocket_12m_line_ratio": 0, "out_of_pocket_3m_line_ratio": 0, "out_of_pocket_12m_cny": 0, "medical_total_12m_cny": 0,
         "out_of_pocket_share_12m": None, "n_inpatient_12m": 0, "n_claims_12m": 0, "listed_disease_24m": 0, "months_since_inpatient": None,
@@ -281,6 +316,7 @@ EXPECTED: Mapping[int, Mapping[str, float | None]] = {
         "out_of_pocket_12m_line_ratio": 4200 / 12000, "out_of_pocket_3m_line_ratio": 200 / 12000, "out_of_pocket_12m_cny": 4200,
         "medical_total_12m_cny": 12500, "out_of_pocket_share_12m": 0.336, "n_inpatient_12m": 2, "n_claims_12m": 3, "listed_disease_24m": 1,
         "months_since_inpatient": 6, "n_seriously_ill": 1, "n_chronically_ill": 1,
+        "recent_remittance": 4 * 600 / 12000, "remittance_last_month": 12 * 300 / 12000, "income_month_before_last": 0,
     },
     DISABLED: {
         "n_disabled": 3, "n_severely_disabled": 1, "disabled_share": 0.75, "worst_disability_grade": 1, "n_disabled_working_age": 2,
@@ -299,11 +335,14 @@ EXPECTED: Mapping[int, Mapping[str, float | None]] = {
     BIG: {
         "n_members": 6, "n_children": 1, "n_old": 1, "n_working_age": 4, "n_full_labour": 2, "n_weak_labour": 1, "dependency_ratio": 1 / 3,
         "head_age": 39, "youngest_age": 15, "oldest_age": 60, "mean_age": 34, "adult_education_years": 27 / 4, "head_education_years": 12,
+        "n_under_6": 0, "best_education_years": 12, "spouse_works": 1,
+        "n_idle_adults": 0,  # one is at school, one is 60
         "n_students": 1, "n_working": 3, "working_share": 0.5, "n_formal_employees": 1, "n_informal_employees": 1, "n_own_account": 1,
         "head_works": 1, "n_unemployed": 1, "n_away": 1, "n_employee_insured": 1, "n_without_health_cover": 1, "housing_grade": 4, "housing_unsafe": 1,
         "water_unsafe": 1, "fuel_grade": 3, "no_private_toilet": 1, "flood_prone": 1, "rooms_per_member": 1.5, "land_per_member": 0.75,
         "resettled": 1, "ex_poor": 1, "years_since_registration": 10,
     },
+    IDLE: {"n_under_6": 1, "spouse_works": 0, "n_idle_adults": 2, "best_education_years": 6},
     SUPPORTED: {
         "n_support_active": 3, "n_support_started_12m": 4, "n_support_undelivered": 1, "n_support_ended_12m": 1, "has_public_post": 1,
         "has_industry_support": 1, "months_since_support": 0,
@@ -333,6 +372,8 @@ EXPECTED: Mapping[int, Mapping[str, float | None]] = {
         # of others: 500, 1 000, 2 000, 500, 1 000 now; 500, 500, 1 000, 1 000, 250 before; nine months before and three after
         "village_below_share": 0,
         "village_mean_log_ratio": mean_log([1, 2, 4, 1, 2]),
+        "village_below_share_2y": (3 / 6) / 5,  # the last one, before its wage rose
+        "village_mean_log_ratio_2y": statistics.fmean(mean_log(path_of(i)) for i in (1, 2, 3, 4, 5)),
         "village_income_change": mean_log([1, 2, 2, 0.5, 4]),
         "village_year_before_log_ratio": mean_log([1, 1.25, 2.5, 1.75, 0.875]),
         "township_below_share": 0,
@@ -340,12 +381,16 @@ EXPECTED: Mapping[int, Mapping[str, float | None]] = {
     },
     NEIGHBOURS[1]: {
         "village_below_share": 1 / 5,
+        "village_below_share_2y": (4 / 6 + 3 / 6) / 5,
         "village_mean_log_ratio": mean_log([0.5, 2, 4, 1, 2]),
         "township_below_share": 1 / 6,
     },
     ALONE: {
         # nobody else in the village, six in the township
-        **dict.fromkeys(("village_below_share", "village_mean_log_ratio", "village_income_change", "village_year_before_log_ratio")),
+        **dict.fromkeys(
+            ("village_below_share", "village_mean_log_ratio", "village_below_share_2y", "village_mean_log_ratio_2y", "village_income_change",
+             "village_year_before_log_ratio")
+        ),
         "township_below_share": 1 / 6, "poverty_village": 1, "key_village": 0, "resettlement_site": 0, "remote_village": 0,
     },
 }  # fmt: skip
@@ -436,8 +481,24 @@ def test_lost_ledgers_are_unknown_and_no_collapse():
     assert list(frame["income_line_ratio"]) == pytest.approx([a / 500 for a in AFTER], rel=FLOAT32_TOLERANCE)
     for feature in ("recent_income_change", "recent_wage_change"):
         assert not (frame[feature] < 0).any(), feature
+    for feature in ("recent_income_line_ratio", "income_last_month", "income_month_before_last"):
+        assert not (frame[feature] <= 0).any(), feature  # what they have, or unknown
     assert list(frame["income_variation"]) == pytest.approx([0] * 6, abs=1e-6)
     assert not (frame["wage_months_6m"] < 6).any()  # they had a wage every month of which a ledger came: six, or unknown
+
+
+def test_a_remittance_for_two_months_is_spread_over_them():
+    """300 in June and 600 for July and August together, among three members."""
+    tables = rows()
+    wage = next(r for r in tables["income"] if r["household_id"] == POOR and r["period_start"] == day("2024-06-01"))
+    june = {**wage, "source": "transfer", "item": "remittance", "gross_cny": 300}
+    later = {**june, "gross_cny": 600, "period_start": day("2024-07-01"), "period_end": day("2024-08-31"), "recorded_on": DAY}
+    tables["income"] += [june, later]
+    poor = features_of("remittance", tables, "income").loc[POOR]
+    assert poor["recent_remittance"] == pytest.approx(4 * 900 / 18000, rel=FLOAT32_TOLERANCE)
+    assert poor["remittance_last_month"] == pytest.approx(12 * 300 / 18000, rel=FLOAT32_TOLERANCE)
+    assert poor["income_month_before_last"] == pytest.approx(12 * (1200 + 300) / 18000, rel=FLOAT32_TOLERANCE)
+    assert poor["recent_income_line_ratio"] == pytest.approx(4 * (3600 + 900) / 18000, rel=FLOAT32_TOLERANCE)
 
 
 def test_quarterly_ledgers_of_a_steady_income_do_not_vary():
@@ -504,6 +565,20 @@ def test_a_case_that_will_be_closed_later_has_not_been_closed_for_some_months():
     found = with_three_oddities()
     assert found.loc[WATCHED, "stratum"] == "monitored"
     assert found.loc[WATCHED, "months_since_elimination"] == 21  # the first case, in December 2022
+
+
+# -- the season ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("on", "quarter"), [("2024-07-31", 3), ("2024-09-30", 3), ("2024-06-30", 2), ("2024-03-31", 1), ("2023-12-31", 4)]
+)
+def test_the_season_is_that_of_the_day_and_there_on_request_only(on: str, quarter: int):
+    frame = build_snapshot(hand_store().as_of(day(on)), spec=SPEC, families=["season"]).frame()
+    assert (frame["quarter_of_year"] == quarter).all()
+    assert (frame["second_or_fourth_quarter"] == (quarter in (2, 4))).all()
+    assert (frame["on_season"] == pd.Timestamp(on)).all()
+    assert "season" not in {f.family for f in catalogue()}
 
 
 # -- the catalogue -----------------------------------------------------------------------------------------------------------------

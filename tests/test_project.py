@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +24,7 @@ import xlsxwriter
 from pandas.testing import assert_frame_equal
 from python_calamine import CalamineWorkbook
 
-from returnrisk.accuracy import POPULATIONS, SCORES
+from returnrisk.accuracy import ORDERS, POPULATIONS, RANKING, SCORES
 from returnrisk.demo import PUBLISHED_KEY, run_demo
 from returnrisk.errors import (
     BundleError,
@@ -42,6 +43,7 @@ from returnrisk.registry.serving import BundleScorer
 from returnrisk.run_manifest import read_manifest_of_run
 from returnrisk.store.files import sha256_of
 from returnrisk.store.pseudonyms import pseudonym_text, pseudonymise
+from returnrisk.timeline import add_months, month_end
 from returnrisk.visits import strata
 
 SMALL_DAY = dt.date(2025, 3, 31)
@@ -55,7 +57,10 @@ def bytes_below(folder: Path) -> dict[str, bytes]:
 
 
 def outputs(project: Project, as_of: dt.date) -> dict[str, bytes]:
-    return bytes_below(project.output_folder(as_of))
+    """What a run wrote on a day; the tables of a training stand in a folder of their own."""
+    return {
+        name: content for name, content in bytes_below(project.output_folder(as_of)).items() if not name.startswith("training/")
+    }
 
 
 def rows_of(path: Path) -> tuple[list[list[Any]], str]:
@@ -68,6 +73,11 @@ def rows_of(path: Path) -> tuple[list[list[Any]], str]:
         except UnicodeDecodeError:
             continue
     raise AssertionError(path)
+
+
+def sheet_of(path: Path, name: str) -> list[list[Any]]:
+    book = CalamineWorkbook.from_path(str(path))
+    return book.get_sheet_by_name(name).to_python() if name in book.sheet_names else []
 
 
 def write_rows(path: Path, rows: list[list[Any]], encoding: str) -> None:
@@ -111,13 +121,18 @@ def edit(path: Path, column: str, change: Callable[[str], str]) -> None:
 def test_a_run_writes_every_file_and_seals_it_with_its_checksum(demo):
     folder = demo.run.visits.parquet.parent
     townships = demo.run.frame()["township_code"].unique()
-    names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    names = set(outputs(open_project(demo.folder), demo.as_of))
     data = {
         f"report_data/{n}.parquet"
         for n in ("coverage", "strata", "make_up", "metrics", "populations", "differences", "calibration_curve", "lift_curve")
     }
     lists = {f"lists/走访名单_{t}_{demo.as_of}.xlsx" for t in townships}
-    assert names == {"manifest.json", "scores.parquet", "reasons.parquet", "visits.parquet", "report.html"} | data | lists
+    assert (
+        names
+        == {"manifest.json", "scores.parquet", "reasons.parquet", "visits.parquet", "follow_up.parquet", "report.html"}
+        | data
+        | lists
+    )
     manifest = read_manifest_of_run(folder)
     assert manifest["files"] == {name: sha256_of(folder / name) for name in names - {"manifest.json"}}
     assert manifest["as_of"] == demo.as_of.isoformat() == folder.name
@@ -234,7 +249,7 @@ def test_every_result_gives_a_frame(demo):
 
 def test_no_accuracy_without_n_base_rate_and_interval(demo):
     metrics = demo.training.training.frame().query("metric != 'tie_share_at_capacity'")  # that one describes, it measures nothing
-    assert set(metrics["score"]) == set(SCORES)
+    assert set(metrics["score"]) == {*SCORES, *ORDERS}
     assert metrics[["n", "n_events", "base_rate", "low", "high"]].notna().all(axis=None)
     inside = metrics[metrics["metric"] != "ece"]  # resampling adds to it: its interval may lie above it (`Evaluation.frame`)
     assert (inside["low"] <= inside["value"]).all()
@@ -243,9 +258,47 @@ def test_no_accuracy_without_n_base_rate_and_interval(demo):
     assert (metrics["n"] == len(predictions)).all()
     assert (metrics["n_events"] == predictions["y"].sum()).all()
     card = json.loads((demo.training.bundle.path / "card.json").read_text(encoding="utf-8"))
-    assert {m["score"] for m in card["metrics"]} == set(SCORES)
+    assert {m["score"] for m in card["metrics"]} == {*SCORES, *ORDERS}
     assert all(m["n"] and m["base_rate"] is not None for m in card["metrics"])
     assert all(m["low"] is not None and m["high"] is not None for m in card["metrics"] if m["metric"] != "tie_share_at_capacity")
+
+
+def test_a_training_keeps_its_tables_in_its_run_and_in_the_outputs(demo):
+    project = open_project(demo.folder)
+    assert demo.training.folder == project.output_folder(demo.as_of) / "training" / "fall-12m"
+    written = bytes_below(demo.training.folder)
+    assert set(written) == {"manifest.json", "metrics.csv", "differences.csv", "calibration_groups.csv"}
+    (artifacts,) = (demo.folder / "mlruns" / "artifacts").rglob("evaluation")
+    assert bytes_below(artifacts) == {name: content for name, content in written.items() if name != "manifest.json"}
+    table = pd.read_csv(demo.training.folder / "calibration_groups.csv")
+    everyone = table.iloc[0]
+    predictions = demo.training.training.accuracy.predictions
+    assert (everyone["n"], everyone["n_events"]) == (len(predictions), predictions["y"].sum())
+    towns = table[table["grouping"] == "township_code"]
+    assert towns["n"].sum() == everyone["n"]
+    assert {"ex_poor", "disabled", "all_old", "remote_village"} <= set(table["grouping"])
+
+
+def test_the_alert_rules_and_chance_stand_beside_the_scores_as_orders(demo):
+    overall = demo.training.training.accuracy.overall
+    for name in ORDERS:
+        assert set(overall.point[name]) <= set(RANKING)
+        assert {"auc", "average_precision", "recall_at_capacity"} <= set(overall.point[name])
+    assert overall.point["random"]["auc"] == 0.5
+    assert overall.point["random"]["average_precision"] == pytest.approx(overall.base_rate)
+    paired = demo.training.tables["differences"].set_index(["score", "metric"])
+    assert set(paired.index.get_level_values("score")) == {"logistic", "income", *ORDERS}
+    assert paired.loc[("random", "auc"), "difference"] == pytest.approx(0.5 - overall.point["model"]["auc"])
+
+
+@pytest.mark.slow
+def test_the_alert_rules_are_those_of_the_countys_own_pack(demo, demo_copy):
+    overall = demo.training.training.accuracy.overall
+    config = demo_copy.root / "returnrisk.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace('pack = "national"', 'pack = "guangxi-style"'), encoding="utf-8")
+    again = open_project(demo_copy.root).evaluate(which=1).overall
+    assert again.point["model"] == overall.point["model"]
+    assert again.point["alerts"]["auc"] != overall.point["alerts"]["auc"]
 
 
 # ---- the same data give the same bytes -----------------------------------------------------------------------------------------
@@ -681,8 +734,13 @@ def secrets_of(inbox: Path) -> dict[str, set[str]]:
     return found
 
 
+FOLLOW_UP_SHEET = "继续跟踪"
+
+
 def texts_in(path: Path) -> Iterator[str]:
-    """All text and all whole numbers a file holds, whatever its format; of a list's workbook everything but the first sheet."""
+    """All text and all whole numbers a file holds, whatever its format; of a list's workbook everything but its sheets with identities:
+    the first (the list, or the records to correct) and the register of follow-up.
+    """
     if path.suffix == ".parquet":
         table = pq.read_table(path)
         yield str(table.schema.metadata or "") + " ".join(table.column_names)
@@ -692,11 +750,13 @@ def texts_in(path: Path) -> Iterator[str]:
             yield "\n".join(map(str, column.unique().to_pylist()))
     elif path.suffix == ".xlsx":
         book = CalamineWorkbook.from_path(str(path))
-        for name in book.sheet_names[1:]:
-            yield "\n".join(str(c) for row in book.get_sheet_by_name(name).to_python() for c in row)
+        private = [n for n, name in enumerate(book.sheet_names, start=1) if n == 1 or name == FOLLOW_UP_SHEET]
+        for n, name in enumerate(book.sheet_names, start=1):
+            if n not in private:
+                yield "\n".join(str(c) for row in book.get_sheet_by_name(name).to_python() for c in row)
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
-                if not member.endswith(("sharedStrings.xml", "sheet1.xml")):
+                if not member.endswith(("sharedStrings.xml", *(f"sheet{n}.xml" for n in private))):
                     yield archive.read(member).decode("utf-8", "replace")
     else:
         yield path.read_bytes().decode("utf-8", "replace")
@@ -725,7 +785,9 @@ def test_no_output_shows_a_name_a_number_or_an_address(demo):
     }  # the scan sees them
     first_sheets = {str(c) for path in demo.run.visits.workbooks for row in rows_of(path)[0] for c in row}
     assert len(first_sheets & secrets["name"]) > 100  # and there they belong
-    assert not first_sheets & (secrets["id"] | secrets["household"])
+    followed = {str(c) for path in demo.run.visits.workbooks for row in sheet_of(path, FOLLOW_UP_SHEET) for c in row}
+    assert followed & secrets["name"]
+    assert not (first_sheets | followed) & (secrets["id"] | secrets["household"])
     scanned = 0
     for path in sorted(p for p in demo.folder.rglob("*") if p.is_file()):
         place = path.relative_to(demo.folder).parts
@@ -770,3 +832,38 @@ def test_neither_path_nor_run_id_nor_clock_is_in_an_output(demo):
         content = path.read_text(encoding="utf-8")
         assert str(demo.folder) not in content
         assert run_id not in content
+
+
+# ---- places by lot -----------------------------------------------------------------------------------------------------------------
+
+
+def test_places_by_lot_are_on_the_list_explained_and_logged_for_good(demo_copy, demo):
+    config = demo_copy.root / "returnrisk.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace("random_places = 0", "random_places = 4"), encoding="utf-8")
+    project, day = open_project(demo_copy.root), demo.as_of
+    before = project.visit_chances(since=day, until=day)
+    assert set(before["chance"]) == {0.0, 1.0}  # the demo's own run had no lot
+    ran = project.run(as_of=day)
+    listed, log = ran.frame(), pd.read_parquet(project.output_folder(day) / "visit_chances.parquet").set_index("household_id")
+    by_lot = listed.query("kind == 'random'")
+    assert by_lot.groupby("township_code").size().eq(4).all()
+    assert by_lot["reason_1_zh"].str.len().gt(0).all()
+    assert set(listed.query("kind != 'random'")["household_id"]) == set(demo.run.frame()["household_id"])
+    sheets = [rows for path in ran.visits.workbooks for rows in rows_of(path)[0]]
+    assert sum("抽查" in row for row in sheets) == len(by_lot)
+    made = json.loads((project.output_folder(day) / "manifest.json").read_text(encoding="utf-8"))
+    assert made["random_places"] == 4
+    assert "visit_chances.parquet" in made["files"]
+    assert "另抽查" in ran.report.read_text(encoding="utf-8")
+    earlier = month_end(add_months(day, -1))
+    project.run(as_of=earlier)
+    chances = project.visit_chances(since=earlier, until=day).set_index("household_id")
+    logs = [
+        log["chance"],
+        pd.read_parquet(project.output_folder(earlier) / "visit_chances.parquet").set_index("household_id")["chance"],
+    ]
+    one, two = (of.reindex(chances.index).fillna(0) for of in logs)
+    assert np.allclose(chances["chance"], 1 - (1 - one) * (1 - two))
+    assert (chances["rounds"] <= 2).all()
+    with pytest.raises(NotEnoughDataError, match="no finished run"):
+        project.visit_chances(since=dt.date(2020, 1, 1), until=dt.date(2020, 12, 31))

@@ -481,8 +481,8 @@ def test_names_from_data_cannot_become_markup(content, tmp_path) -> None:
 def small(counts: list[int], *, at_risk: int = 500) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make-up and strata of a county whose townships have so many must-visits, all with 40 listed."""
     towns = pd.DataFrame({"level": "township", "area_code": 530123100 + np.arange(len(counts)), "must_visit": counts, "listed": 40})
-    towns = towns.assign(model=towns["listed"] - towns["must_visit"], over_capacity=0)
-    total = towns[["must_visit", "listed", "model", "over_capacity"]].sum()
+    towns = towns.assign(model=towns["listed"] - towns["must_visit"], random=0, over_capacity=0)
+    total = towns[["must_visit", "listed", "model", "random", "over_capacity"]].sum()
     made = pd.concat([towns, pd.DataFrame([{"level": "county", "area_code": 530123} | total.to_dict()])], ignore_index=True)
     strata_ = pd.DataFrame(
         {"stratum": ["at_risk", "below_line"], "households": [at_risk - sum(counts), sum(counts)], "expected_falls": [9.0, None]}

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import pandas as pd
+
 from returnrisk import snapshot_cache
 from returnrisk.config import load_model_spec
+from returnrisk.features.snapshot import build_snapshot
 from returnrisk.snapshot_cache import cached_snapshot, fill
 from returnrisk.store.view import open_store
+from returnrisk.timeline import Window
 from tests import hand_county
 from tests.feature_households import day
 
@@ -35,3 +39,23 @@ def test_another_process_computes_its_days_to_the_same_bytes(tmp_path, monkeypat
         cached_snapshot(tmp_path / "one", store, on, spec=spec)
     assert made == {p.name: p.read_bytes() for p in (tmp_path / "one").iterdir()}
     assert len(made) == len(DAYS)
+
+
+def test_one_snapshot_serves_every_outcome_of_the_same_account(small, tmp_path):
+    store, fall = small.store(), load_model_spec("fall-12m")
+    on = store.last_recorded_on()
+    others = [
+        load_model_spec("hardship-12m").outcome,
+        replace(fall.outcome, kind="persistence", rule="every", horizon_months=3, guarantees=("water",)),
+    ]
+    cached_snapshot(tmp_path, store, on, spec=fall)
+    (kept,) = tmp_path.iterdir()
+    plain = build_snapshot(store.as_of(on), spec=fall.outcome)
+    for outcome in others:
+        cached_snapshot(tmp_path, store, on, spec=replace(fall, outcome=outcome))
+        pd.testing.assert_frame_equal(build_snapshot(store.as_of(on), spec=outcome).table, plain.table)
+    assert list(tmp_path.iterdir()) == [kept]
+    for changed in ({"min_months": 11}, {"partial_months": 9}, {"settlement": "month_end"}, {"window": Window("trailing", 6)}):
+        other = replace(fall, outcome=replace(fall.outcome, **changed), families=("household",))
+        cached_snapshot(tmp_path / "others", store, on, spec=other)
+    assert len(list((tmp_path / "others").iterdir())) == 4

@@ -190,6 +190,8 @@ def test_what_a_training_holds():
         "p_model",
         "p_logistic",
         "p_income",
+        "group_township_code",
+        "group_seen_below",
     ]
     pd.testing.assert_frame_equal(
         found.accuracy.predictions[["household_id", "as_of", "y"]], expected[["household_id", "as_of", "y"]]

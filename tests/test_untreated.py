@@ -16,12 +16,13 @@ from returnrisk.config import Estimand, OutcomeSpec, load_model_spec, parse_mode
 from returnrisk.errors import ConfigError, UnknownNameError
 from returnrisk.features.snapshot import Snapshot, build_snapshot
 from returnrisk.model_card import model_card
+from returnrisk.reports.list_workbook import write_township_workbooks
 from returnrisk.reports.texts import text
 from returnrisk.store.view import Store
 from returnrisk.timeline import Window, add_months, month_end
 from returnrisk.training import Training, plan_split, train
-from returnrisk.untreated import censor_helped, months_needed, overlap_of, without_support
-from returnrisk.visits import VisitSpec, select
+from returnrisk.untreated import censor_helped, months_needed, overlap_of, weak_tenths, without_support
+from returnrisk.visits import VisitSpec, follow_up, follow_up_counts, select
 from tests.feature_households import County, Tables, copy_rows, day, month_starts, store_of
 from tests.test_training import KNOWN_ON, SPEC, rows
 
@@ -88,6 +89,31 @@ def test_those_like_the_helped_weigh_more_and_all_weights_add_up_to_all():
     assert overlap["effective_size_by_tenth"][-1] == pytest.approx(0, abs=200)
 
 
+def test_a_blow_may_make_help_likelier_far_from_the_line_and_rarer_near_it():
+    """Two rules of one office; a sum of log-odds would take the struck near the line for helped, and weigh their falls too much."""
+    low, struck = np.arange(N) < 1000, np.arange(N) % 2 == 0
+    share = np.select([low & struck, low, struck], [0.05, 0.5, 0.3], 0.0)
+    helped = np.random.default_rng(0).random(N) < share
+    table = snapshot_at(AS_OF, low=low).frame().assign(months_since_disaster=np.where(struck, 2.0, np.nan))
+    known = helped_county({h: f"2022-{7 + h % 6:02d}-15" for h in np.flatnonzero(helped)}).as_of(day("2024-01-31"))
+    found = censor_helped(
+        labels_of({}), known=known, spec=YEAR, snapshots=lambda on: Snapshot(table=table, features=(), as_of=on)
+    ).rows
+    for group in (low & struck, low & ~struck, ~low & struck, ~low & ~struck):
+        stayed = group & ~helped
+        assert found["weight"][stayed].mean() == pytest.approx(group.sum() / stayed.sum(), rel=0.06)
+
+
+def test_tenths_where_hardly_anybody_stayed_unhelped_are_named():
+    low = np.arange(N) < 200
+    starts = {h: f"2022-{7 + h % 6:02d}-15" for h in range(190)}
+    found = censored(starts, {}, low=low)
+    overlap = overlap_of(found.rows, risk=low.astype(float))
+    assert overlap["effective_size_by_tenth"][-1] <= 10
+    assert weak_tenths(overlap) == [10]
+    assert weak_tenths(overlap_of(censored({}, {}).rows, risk=low.astype(float))) == []
+
+
 def test_months_needed_start_at_the_day_and_end_before_the_horizon():
     ends = months_needed([AS_OF, day("2022-09-30")], horizon_months=12)
     assert (ends[0], ends[-1], len(ends)) == (AS_OF, day("2023-08-31"), 15)
@@ -143,8 +169,15 @@ def test_training_leaves_out_the_helped_weighs_the_rest_and_says_so():
     assert card["estimand"] == "untreated"
     assert "假定没有未记录的混杂" in card["limits"][0]
     assert "assuming no unmeasured confounding" in card["limits"][1]
-    assert "weighted to stand for all (assuming no unmeasured confounding)" in card["limits"][-1]
+    assert "weighted to stand for all (assuming no unmeasured confounding)" in " ".join(card["limits"])
     assert card["overlap"]["test"]["share_helped"] > 0
+    assert len(card["overlap"]["learnt"]["effective_size_by_tenth"]) == 10
+    weak = {"effective_size_by_tenth": [9.0] * 9 + [2.0], "rows_by_tenth": [10.0] * 10}
+    told = model_card(replace(found, overlap={"learnt": weak}), data_fingerprint="x")["limits"]
+    assert "第 10 组" in told[-2]
+    assert told[-1].startswith("Overlap fails: of the ten tenths of risk, lowest first, in 10 ")
+    fine = {"effective_size_by_tenth": [9.0] * 10, "rows_by_tenth": [10.0] * 10}
+    assert "Overlap fails" not in str(model_card(replace(found, overlap={"learnt": fine}), data_fingerprint="x")["limits"])
     observed = model_card(plain, data_fingerprint="x")
     assert "as households are helped today" in observed["limits"][1]
     assert "overlap" not in observed
@@ -215,6 +248,65 @@ def test_a_low_risk_never_ends_the_follow_up_of_those_monitored_or_below_the_lin
         assert chosen.make_up()["monitored"].tolist() == [2, 2]
         assert chosen.frame().query("kind == 'must_visit'")["household_id"].tolist() == [5]
         assert not set(chosen.frame()["household_id"]) & {1, 2}
+
+
+def test_the_follow_up_of_the_helped_goes_on_whatever_the_risk():
+    county = County(months=month_starts("2022-01", "2022-02"), line=6000, county=999913)
+    village = county.village(999913001001)
+    for household in range(1, 9):
+        county.household(household, village)
+    county.support(1, "industry", "2021-01-10")  # running
+    county.support(2, "industry", "2021-01-10", ended="2021-08-01", recorded="2021-08-02")
+    county.support(3, "industry", "2020-01-10", ended="2021-06-30", recorded="2021-07-01")  # too long ago
+    county.support(4, "industry", "2021-01-10", ended="2021-08-01", recorded="2021-08-02")
+    county.support(4, "skills", "2021-09-10")
+    county.support(5, "skills", "2022-07-01")  # starts after the day
+    county.support(6, "skills", "2022-01-01")  # monitored: followed in their own rhythm
+    county.support(7, "skills", "2022-01-01", delivered=False)  # promised
+    view = store_of("follow-up", county.tables, delay=20).as_of(AS_OF)
+    scores = pd.DataFrame({"household_id": range(1, 9), "village_code": village, "township_code": village // 1000})
+    scores["stratum"] = ["at_risk", "at_risk", "at_risk", "below_line", "at_risk", "monitored", "not_computable", "at_risk"]
+    found = follow_up(view, scores, listed=pd.Series([4, 8]))
+    assert found["household_id"].tolist() == [1, 2, 4, 7]
+    assert found["state"].tolist() == ["running", "ended", "running", "running"]
+    assert found["reason_zh"].tolist()[:2] == ["帮扶中·继续跟踪", "帮扶到期·继续跟踪"]
+    assert found["on_list"].tolist() == [False, False, True, False]
+    assert follow_up_counts(found).values.tolist() == [[village // 1000, 4, 3]]
+    assert follow_up(view, scores, listed=pd.Series([4]), months=0)["household_id"].tolist() == [1, 4, 7]
+    assert follow_up(view, scores, listed=pd.Series([4]), months=13)["household_id"].tolist() == [1, 2, 3, 4, 7]
+    for risk in (0.0, 1.0):  # nothing that a model says enters
+        pd.testing.assert_frame_equal(
+            follow_up(view, scores.sample(frac=1, random_state=1).assign(risk=risk), listed=pd.Series([4, 8])), found
+        )
+    with pytest.raises(ConfigError, match="months"):
+        follow_up(view, scores, listed=pd.Series([4]), months=-1)
+
+
+def test_the_workbook_says_who_is_followed_and_how_many_no_place_reaches(tmp_path):
+    from openpyxl import load_workbook
+
+    place = {"township_code": 530123100, "village_name": "大田村"}
+    row = dict.fromkeys(("reason_1_zh", "reason_1_en", "verify_zh", "verify_en"), "…") | {
+        "kind": "model",
+        "computable": True,
+        "risk": 0.2,
+    }
+    row |= place | {"as_of": "2025-09-30", "township_name": "河口镇", "rank": 1, "household_id": 11, "pseudonym": "0000-0000-0000B"}
+    listed = pd.DataFrame([row | {"tier": "high", "model_version": "fall-12m/1"}])
+    register = pd.DataFrame({"household_id": [12, 11], "pseudonym": ["P-12", "P-11"], "on_list": [False, True]}).assign(**place)
+    register = register.assign(reason_zh="帮扶中·继续跟踪", reason_en="help running")
+    counts = follow_up_counts(register)
+    make_up = counts.assign(capacity=1, listed=1, left_out=3, monitored=2, over_capacity=0, ties_at_cut=0)
+    (path,) = write_township_workbooks(listed, None, tmp_path, horizon_months=12, make_up=make_up, follow_up=register)
+    book = load_workbook(path)
+    cells = [[c.value for c in r] for r in book["继续跟踪"].iter_rows(min_row=3)]
+    assert [c[4:] for c in cells] == [
+        ["P-11", "帮扶中·继续跟踪", "在走访名单上"],
+        ["P-12", "帮扶中·继续跟踪", "不在名单，另行安排"],
+    ]
+    notes = " ".join(str(c.value) for r in book["说明 Notes"].iter_rows() for c in r)
+    assert "2 户（见“继续跟踪”表）" in notes
+    assert "其中 1 户不在本名单" in notes
 
 
 def test_account_without_support():

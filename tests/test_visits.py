@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from returnrisk.errors import ConfigError, ContractViolation, ExplanationError, NotEnoughDataError
 from returnrisk.store.pseudonyms import pseudonym_text
-from returnrisk.visits import Tier, VisitList, VisitSpec, select, strata
+from returnrisk.visits import Tier, VisitList, VisitSpec, lot_seed, select, strata, visit_plan
 from returnrisk.visits.selection import stable_hash
 
 AS_OF = pd.Timestamp("2025-09-30")
@@ -336,3 +336,82 @@ def test_a_full_disk_leaves_the_older_list_and_no_temporary_file(tmp_path, monke
         listed(*county(seed=9)).write_parquet(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+# ---- places by lot -----------------------------------------------------------------------------------------------------------------
+
+
+def with_lot(scores, reasons, must, *, seed: int = 5, random_places: int = 7, per_township: int = 20) -> VisitList:
+    spec = VisitSpec(per_township=per_township, random_places=random_places)
+    return select(scores, reasons, spec=spec, villages=VILLAGES, model_version=VERSION, must_visit_reasons=must, seed=seed)
+
+
+def test_places_by_lot_come_beside_those_by_risk_and_after_them() -> None:
+    scores, reasons, must = county()
+    plain, made = listed(scores, reasons, must, per_township=20).frame(), with_lot(scores, reasons, must)
+    frame = made.frame()
+    by_lot = frame.query("kind == 'random'")
+    certain = frame.query("kind != 'random'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(certain, plain)
+    assert by_lot.groupby("township_code").size().tolist() == [7, 7]
+    assert not set(by_lot["household_id"]) & set(scores.query("stratum in ('monitored', 'below_line')")["household_id"])
+    assert (frame["rank"] == frame.groupby("township_code").cumcount() + 1).all()
+    assert by_lot["reason_1_zh"].str.len().gt(0).all()
+    areas = made.make_up().query("level == 'township'")
+    assert (areas["listed"] == areas["must_visit"] + areas["model"] + areas["random"]).all()
+    assert (areas["households"] == areas["listed"] + areas["left_out"] + areas["monitored"]).all()
+    ranked = frame.query("kind == 'model'").groupby("township_code")["risk"].sum()
+    assert np.allclose(areas.set_index("area_code").loc[ranked.index, "expected_falls_listed"], ranked)
+
+
+def test_the_log_holds_the_chance_of_everybody() -> None:
+    scores, reasons, must = county()
+    made = with_lot(scores, reasons, must)
+    log, frame = made.chances().set_index("household_id"), made.frame().set_index("household_id")
+    assert sorted(log.index) == sorted(scores["household_id"])
+    assert (log.loc[frame.index, "slot"] == frame["kind"]).all()
+    assert (log.drop(frame.index)["slot"] == "none").all()
+    stratum = scores.set_index("household_id")["stratum"]
+    assert (log.loc[stratum[stratum == "monitored"].index, "chance"] == 0).all()
+    assert (log.query("slot in ('must_visit', 'model')")["chance"] == 1).all()
+    uncertain = log.query("0 < chance < 1")
+    assert np.allclose(uncertain.groupby("township_code")["chance"].sum(), 7)  # so many places, whoever gets them
+    assert set(uncertain["slot"]) == {"random", "none"}
+
+
+def test_the_lot_is_of_the_seed_and_the_day_and_not_of_the_order_of_rows() -> None:
+    scores, reasons, must = county()
+    drawn = {
+        name: frozenset(with_lot(s, reasons, must, seed=seed).frame().query("kind == 'random'")["household_id"])
+        for name, s, seed in (
+            ("first", scores, 5),
+            ("shuffled", scores.sample(frac=1, random_state=1), 5),
+            ("seed", scores, 6),
+            ("day", scores.assign(as_of=AS_OF + pd.Timedelta(days=30)), 5),
+        )
+    }
+    assert drawn["first"] == drawn["shuffled"]
+    assert len({drawn["first"], drawn["seed"], drawn["day"]}) == 3
+
+
+def test_over_many_lots_households_are_listed_as_often_as_the_log_says() -> None:
+    scores, _, _ = county()
+    plans = [visit_plan(scores, per_township=20, random_places=7, seed=lot_seed(seed, AS_OF.date())) for seed in range(300)]
+    often = np.mean([plan["slot"] != "none" for plan in plans], axis=0)
+    chance = plans[0]["chance"].to_numpy()
+    spread = np.sqrt(chance * (1 - chance) / len(plans))
+    assert (np.abs(often - chance) <= 4.5 * spread).all()
+    assert ((often - chance)[spread > 0] / spread[spread > 0]).std() == pytest.approx(1, abs=0.2)
+
+
+def test_a_township_with_fewer_left_than_places_by_lot_lists_them_all() -> None:
+    scores, reasons, must = county(60)
+    log = with_lot(scores, reasons, must, random_places=1000).chances()
+    assert {"must_visit", "model", "random"} <= set(log["slot"])
+    assert (log["chance"] == (log["slot"] != "none")).all()
+    assert sorted(log.query("slot == 'none'")["household_id"]) == sorted(scores.query("stratum == 'monitored'")["household_id"])
+
+
+def test_places_by_lot_below_zero_are_refused() -> None:
+    with pytest.raises(ConfigError, match="random_places is -1"):
+        VisitSpec(random_places=-1)

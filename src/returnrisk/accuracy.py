@@ -3,17 +3,21 @@
 At the real size means: on every test day each score fills the very list that `visits` would have made with it (must-visits first,
 so many places a township), and precision and recall are those of the listed households whose outcome is known. Without a list
 (a panel with no townships to visit) they are taken at the specification's share of households.
+
+Beside the scores may stand two orders, which are no probabilities and have no calibration: the county's own alert rules, and chance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from returnrisk.config import EvaluationSpec
 from returnrisk.errors import NotEnoughDataError
 from returnrisk.evaluation import Evaluation, evaluate
+from returnrisk.group_calibration import group_calibration, groups_of
+from returnrisk.models.alert_rules import alert_position
 from returnrisk.visits import listed
 
 if TYPE_CHECKING:
@@ -25,11 +29,18 @@ if TYPE_CHECKING:
     from returnrisk.features.snapshot import Snapshot
 
 SCORES = ("model", "logistic", "income")
+ORDERS = ("alerts", "random")
+"""By the alert rules of the county's own pack, ties at chance; and at chance alone, whose figures are those expected (of its list: one draw)."""
+RANKING = ("auc", "average_precision", "precision_at_capacity", "recall_at_capacity", "tie_share_at_capacity")
+"""What an order that is no probability can be measured by."""
+_ALERT_COUNTS = ("n_must_visit_alerts", "n_alerts")
 POPULATIONS: Mapping[str, bool] = {"entry": False, "relapse": True}
 """Name of each part of those at risk, by `seen_below`."""
 
 RiskOf = Callable[["pd.DataFrame", str], "np.ndarray"]
 """Snapshot rows and the name of a score to probabilities, (n,)."""
+AlertsOf = Callable[["dt.date"], "pd.DataFrame | None"]
+"""A day to its alerts by household (`features.alerts.alert_counts`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,7 @@ class Accuracy:
     Attributes
     ----------
     predictions
-        One row per test household and day: household_id, as_of, village_code, seen_below, y, `p_<score>`; with a list also
+        One row per test household and day: household_id, as_of, village_code, seen_below, y, `p_<score>`, `group_<grouping>`; with a list also
         `listed_<score>`.
     overall
         Everyone at risk.
@@ -59,9 +70,18 @@ class Accuracy:
         frame = pd.concat([part.frame().assign(population=name) for name, part in parts.items()], ignore_index=True)
         return frame[["population", *(c for c in frame.columns if c != "population")]]
 
+    def by_group(self, settings: EvaluationSpec) -> pd.DataFrame:
+        """Calibration of the model within townships, classes and groups easily overlooked (`group_calibration.group_calibration`)."""
+        return group_calibration(self.predictions, settings)
+
 
 def predict(
-    rows: pd.DataFrame, *, risk: RiskOf, snapshots: Callable[[dt.date], Snapshot], per_township: int | None = None
+    rows: pd.DataFrame,
+    *,
+    risk: RiskOf,
+    snapshots: Callable[[dt.date], Snapshot],
+    per_township: int | None = None,
+    alerts: AlertsOf | None = None,
 ) -> pd.DataFrame:
     """Probabilities of labelled household-days, and which of them each score's own list would have held.
 
@@ -74,24 +94,50 @@ def predict(
         Gives the whole snapshot of a day: also who is below the line or not computable takes places of the list.
     per_township
         Places per township; None for no lists.
+    alerts
+        Gives the alerts of a day: `ORDERS` then stand beside the scores. On a day without any the rules rank nobody before another.
     """
     import pandas as pd
 
+    names = (*SCORES, *(ORDERS if alerts else ()))
+
+    def place(households: pd.DataFrame, name: str) -> np.ndarray:
+        return risk(households, name) if name in SCORES or alerts is None else _order(households, name, alerts=alerts)
+
     weighted = ["weight"] if "weight" in rows.columns else []
     frame = rows[["household_id", "as_of", "village_code", "seen_below", "y", *weighted]].copy()
-    for name in SCORES:
-        frame[f"p_{name}"] = risk(rows, name)
+    for name in names:
+        frame[f"p_{name}"] = place(rows, name)
+    frame = pd.concat([frame, groups_of(rows)], axis=1)
     if per_township is None:
         return frame
     lists = []
     for day in sorted(frame["as_of"].unique()):
         everyone = snapshots(pd.Timestamp(day).date()).frame()
         chosen = everyone[["household_id", "as_of"]].copy()
-        for name in SCORES:
-            scored = everyone[["household_id", "township_code", "stratum"]].assign(risk=risk(everyone, name))
+        for name in names:
+            scored = everyone[["household_id", "township_code", "stratum"]].assign(risk=place(everyone, name))
             chosen[f"listed_{name}"] = listed(scored, per_township=per_township)
         lists.append(chosen)
     return frame.merge(pd.concat(lists, ignore_index=True), on=["household_id", "as_of"], how="left", validate="one_to_one")
+
+
+def _order(households: pd.DataFrame, name: str, *, alerts: AlertsOf) -> np.ndarray:
+    """Numbers in [0, 1) that rise with an order's place, (n,)."""
+    import numpy as np
+    import pandas as pd
+
+    place = np.full(len(households), 0.5)
+    if name == "random":
+        return place
+    for day in households["as_of"].unique():
+        index = np.flatnonzero(households["as_of"] == day)
+        counts = alerts(pd.Timestamp(day).date())
+        who = households["household_id"].iloc[index]
+        n = (who.map(counts.set_index("household_id")[c]).fillna(0) if counts is not None else who * 0 for c in _ALERT_COUNTS)
+        position = alert_position(*n)
+        place[index] = position / (1 + position)
+    return place
 
 
 def measure_accuracy(predictions: pd.DataFrame, settings: EvaluationSpec, *, apart: bool = True) -> Accuracy:
@@ -113,14 +159,26 @@ def measure_accuracy(predictions: pd.DataFrame, settings: EvaluationSpec, *, apa
 
 def measure_rows(rows: pd.DataFrame, settings: EvaluationSpec, *, by_day: bool = True) -> Evaluation:
     """Metrics of all scores on some rows of `predict`; a share of households is taken `by_day` or of all rows together."""
+    names = [name for name in (*SCORES, *ORDERS) if f"p_{name}" in rows.columns]
     has_lists = f"listed_{SCORES[0]}" in rows.columns
-    return evaluate(
+    found = evaluate(
         rows,
-        score_columns={name: f"p_{name}" for name in SCORES},
+        score_columns={name: f"p_{name}" for name in names},
         capacity=None if has_lists else settings.capacity,
-        selected={name: f"listed_{name}" for name in SCORES} if has_lists else None,
+        selected={name: f"listed_{name}" for name in names} if has_lists else None,
         within="as_of" if by_day else None,
         weight="weight" if "weight" in rows.columns else None,
         n_bootstrap=settings.n_bootstrap,
         seed=settings.seed,
+    )
+
+    def measurable(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        return {name: {m: v for m, v in values[name].items() if name in SCORES or m in RANKING} for name in names}
+
+    curve = found.calibration_curve
+    return replace(
+        found,
+        point=measurable(found.point),
+        replicates=measurable(found.replicates),
+        calibration_curve=curve[~curve["score"].isin(ORDERS)].reset_index(drop=True),
     )

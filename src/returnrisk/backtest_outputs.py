@@ -3,7 +3,7 @@
 comparison.csv   a row per score, best first       figures.csv      every metric of every origin, with intervals
 origins.csv      days learnt from and tested on    choice.csv       worth and place by every rule
 followed.csv     what following each rule would have brought        predictions.parquet
-set_aside.csv    features that never differed at an origin
+set_aside.csv    features that never differed at an origin         left_out.csv   specifications that could not be learnt, and why
 manifest.json    last: checksums, and what it was made from
 """
 
@@ -43,9 +43,10 @@ def write_backtest(found: Backtest, folder: Path, *, fingerprint: str) -> Backte
         "choice": found.choice.by_rule,
         "followed": found.choice.followed,
         "set_aside": found.set_aside,
+        "left_out": found.left_out,
     }
     for name, table in tables.items():
-        _write_csv(table, folder / f"{name}.csv")
+        write_csv(table, folder / f"{name}.csv")
     write_atomically(folder / "predictions.parquet", lambda p: found.predictions.to_parquet(p, index=False))
     seal(
         folder,
@@ -59,6 +60,7 @@ def write_backtest(found: Backtest, folder: Path, *, fingerprint: str) -> Backte
     return BacktestResult(found=found, folder=folder)
 
 
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """A table as csv that a spreadsheet opens with its Chinese, whole or not at all."""
     text = table.to_csv(index=False, lineterminator="\n", float_format="%.10g")
     write_atomically(path, lambda p: p.write_bytes(text.encode("utf-8-sig")))

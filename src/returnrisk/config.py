@@ -152,9 +152,10 @@ class TierSpec:
 
 @dataclass(frozen=True, slots=True)
 class VisitsSpec:
-    """Capacity in households per township and month, tiers and number of reasons shown (all assumed, all the county's)."""
+    """Capacity in households per township and month, places by lot beside it, tiers and reasons shown (all assumed, all the county's)."""
 
     per_township: int = 40
+    random_places: int = 0
     top_reasons: int = 3
     tiers: tuple[TierSpec, ...] = (
         TierSpec("high", "高", "high", 0.15),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from returnrisk.accuracy import Accuracy
 from returnrisk.config import OutcomeSpec
 from returnrisk.features.catalogue import fingerprint
 from returnrisk.outcomes import OUTCOMES
 from returnrisk.registry.bundle import BundleContent
 from returnrisk.reports.texts import text
 from returnrisk.training import Training
+from returnrisk.untreated import LEAST_EFFECTIVE, weak_tenths
 
 LIMITS = (
     "The probability orders visits; it decides nothing about anybody.",
@@ -40,13 +42,6 @@ def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
     counts = training.label_counts.groupby(["part", "status"])["households"].sum()
     parts = ("fit", "calibrate", "test")
     known = ("event", "no_event")
-    metrics = [
-        {
-            key: _plain(record[key])
-            for key in ("population", "score", "metric", "value", "low", "high", "n", "n_events", "base_rate", "n_clusters")
-        }
-        for record in training.accuracy.frame().to_dict("records")
-    ]
     outcome = spec.outcome
     return {
         "name": spec.name,
@@ -60,16 +55,32 @@ def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
         "events": {part: int(counts.get((part, "event"), 0)) for part in parts},
         "not_used": {part: {s: int(counts.get((part, s), 0)) for s in ("censored", "not_computable")} for part in parts},
         "set_aside": {why: part["feature"].tolist() for why, part in training.set_aside.groupby("why")},
-        "metrics": metrics,
+        "metrics": metric_records(training.accuracy),
         "limits": [
             *_said("estimand." + spec.estimand),
             *LIMITS,
             *(_said("estimand.untreated_figures") if training.overlap else ()),
+            *_weak_overlap(training),
         ],
         "estimand": spec.estimand,
         **({"overlap": {part: dict(found) for part, found in training.overlap.items()}} if training.overlap else {}),
         "data_fingerprint": data_fingerprint,
     }
+
+
+def _weak_overlap(training: Training) -> list[str]:
+    """Said for the days learnt from: the tenths of risk in which nearly all alike were helped."""
+    tenths = weak_tenths(training.overlap["learnt"]) if training.overlap else []
+    if not tenths:
+        return []
+    words = text("estimand.weak_overlap", tenths=", ".join(map(str, tenths)), share=f"{LEAST_EFFECTIVE:.0%}")
+    return [words.zh, words.en]
+
+
+def metric_records(accuracy: Accuracy) -> list[dict[str, Any]]:
+    """Metrics with intervals, n and base rate, as a card holds them."""
+    keys = ("population", "score", "metric", "value", "low", "high", "n", "n_events", "base_rate", "n_clusters")
+    return [{key: _plain(record[key]) for key in keys} for record in accuracy.frame().to_dict("records")]
 
 
 def _said(key: str) -> tuple[str, str]:

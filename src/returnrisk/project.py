@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from returnrisk.config import ModelSpec, ProjectConfig, load_model_spec, load_project_config
-from returnrisk.errors import BundleError, ConfigError, NotEnoughDataError, RegistryError, UnknownNameError
+from returnrisk.errors import BundleError, ConfigError, DataError, NotEnoughDataError, RegistryError, UnknownNameError
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.policy import Policy, load_policy
 from returnrisk.project_texts import CONFIG_TEMPLATE
@@ -31,6 +31,7 @@ from returnrisk.scoring import Scores, score_snapshot
 from returnrisk.stage_results import (
     AlertResult,
     BacktestResult,
+    RecalibrationResult,
     ReportResult,
     RunResult,
     ScreenResult,
@@ -50,13 +51,17 @@ if TYPE_CHECKING:
     from returnrisk.backtest import BacktestSettings
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.leakage import LeakageAudit
+    from returnrisk.recalibration import Asked
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
     from returnrisk.screening_outputs import ExportRequest
+    from returnrisk.stability import ListChange, StabilityAudit
     from returnrisk.tuning import TuningSettings
+    from returnrisk.what_if import WhatIf
 
 Progress = Callable[[str, int, int], None]
 CONFIG_FILE = "returnrisk.toml"
+VISIT_CHANCES = "visit_chances.parquet"
 
 
 def init_project(
@@ -278,6 +283,7 @@ class Project:
         from returnrisk.model_card import bundle_content
         from returnrisk.registry import write_bundle
         from returnrisk.training import plan_split, train
+        from returnrisk.training_outputs import csv_files, training_tables, write_training
 
         store = self.store()
         day = as_of or store.last_recorded_on()
@@ -296,24 +302,28 @@ class Project:
             per_township=self.config.visits.per_township,
             progress=self.progress,
             monthly=monthly,
+            alerts=self._alerts(store),
         )
         self.progress("register", 0, 1)
         bundle = write_bundle(
             bundle_content(training, data_fingerprint=store.manifest.fingerprint), folder=self.root / "models" / "exported"
         )
-        metrics = {
-            f"{r['score']}.{r['metric']}": float(r["value"])
-            for r in training.frame().to_dict("records")
-            if r["value"] == r["value"]
-        }
+        tables = training_tables(training.accuracy, self.spec)
         version = self.catalogue().log_training(
             bundle,
-            metrics=metrics,
+            metrics=logged_metrics(training.accuracy),
             params={"learner": self.spec.learner.name, **{k: str(v) for k, v in self.spec.learner.params.items()}},
             tags={"known_on": day.isoformat(), "data": store.manifest.fingerprint[:16]},
             bundle_location=bundle.path.relative_to(self.root).as_posix(),
+            files=csv_files(tables),
         )
-        return TrainResult(training=training, bundle=bundle, version=version)
+        folder = write_training(
+            tables,
+            self.output_folder(day) / "training" / self.spec.name,
+            known_on=day.isoformat(),
+            model_fingerprint=bundle.fingerprint,
+        )
+        return TrainResult(training=training, bundle=bundle, version=version, tables=tables, folder=folder)
 
     def _monthly(self, store: Store, days: Sequence[dt.date]) -> Callable[[dt.date], Snapshot] | None:
         """Snapshots of month ends that weights ask for, kept like all others; None where the estimand needs no weights."""
@@ -326,6 +336,12 @@ class Project:
         ends = months_needed(list(days), horizon_months=spec.outcome.horizon_months)
         snapshot_cache.fill(folder, store, ends, spec=spec, store_folder=self.root / "store", progress=self.progress)
         return lambda day: snapshot_cache.cached_snapshot(folder, store, day, spec=spec)
+
+    def _alerts(self, store: Store) -> Callable[[dt.date], pd.DataFrame | None]:
+        """Alerts of a day by the county's own pack, kept like snapshots."""
+        from returnrisk.snapshot_cache import cached_alerts
+
+        return lambda day: cached_alerts(self.root / "snapshots", store, day, policy=self.policy)
 
     def audit_leakage(self, spec: str | None = None, *, as_of: dt.date | None = None) -> LeakageAudit:
         """Whether what a specification would be trained on knows what it could not have known (`docs/leakage.md`); nothing is trained.
@@ -367,9 +383,129 @@ class Project:
             store, asked, known_on=known_on, snapshots=snapshots, split=split, seed=self.config.seed, progress=self.progress
         )
 
+    def audit_stability(self, spec: str | None = None, *, as_of: dt.date | None = None, n_resamples: int = 20) -> StabilityAudit:
+        """How far a specification's list would stay on other villages and a month earlier, and why it changed (`docs/stability.md`).
+
+        Nothing is registered; written to `outputs/<day>/stability/<specification>/`.
+
+        Parameters
+        ----------
+        spec
+            As for `specification`; default the one in use.
+        as_of
+            Month end that is listed; default the last one on file.
+
+        Raises
+        ------
+        NotEnoughDataError
+            History too short to train a month before, or too few events in every resample.
+        ConfigError
+            Not a month end, or the estimand is not "observed".
+        """
+        from returnrisk import snapshot_cache
+        from returnrisk.stability import audit_stability, days_of_stability
+        from returnrisk.stability_outputs import write_stability
+        from returnrisk.timeline import add_months, month_end
+
+        asked = self.spec if spec is None else self.specification(spec)
+        store = self.store()
+        last = store.last_recorded_on()
+        day = as_of or (last if last == month_end(last) else month_end(add_months(last, -1)))
+        if day != month_end(day):
+            raise ConfigError(f"{day} is no month end: lists of month ends are compared")
+        folder, days = self.root / "snapshots", days_of_stability(store, asked, as_of=day)
+        snapshot_cache.fill(folder, store, days, spec=asked, store_folder=self.root / "store", progress=self.progress)
+        found = audit_stability(
+            store,
+            asked,
+            as_of=day,
+            per_township=self.config.visits.per_township,
+            snapshots=lambda on: snapshot_cache.cached_snapshot(folder, store, on, spec=asked),
+            n_resamples=n_resamples,
+            seed=self.config.seed,
+            progress=self.progress,
+        )
+        write_stability(
+            found, self.output_folder(day) / "stability" / asked.name, fingerprint=store.manifest.fingerprint, seed=self.config.seed
+        )
+        return found
+
     def promote(self, *, version: int | None = None) -> ModelVersion:
         """Make a version (default: the candidate) the champion that lists are made with."""
         return self.catalogue().promote(self.spec.name, version=version)
+
+    def recalibrate(
+        self,
+        name: str | None = None,
+        *,
+        which: str | int = "champion",
+        known_on: dt.date | None = None,
+        n_held_out: int = 1,
+        update: Asked = "tested",
+    ) -> RecalibrationResult:
+        """Move the curve of a registered model to the outcomes that have closed since, the learner as it is; registered as candidate.
+
+        Parameters
+        ----------
+        name
+            Specification; default the one in use.
+        which
+            Alias or version number.
+        known_on
+            Day on which outcomes are looked at; default the last recording day.
+        n_held_out
+            The latest closed days, on which the curve is compared with what it was and not learnt from.
+        update
+            "tested": nothing, the level, or level and slope, as the new outcomes ask for; or one of the latter by name.
+
+        Raises
+        ------
+        NotEnoughDataError
+            Nothing new has closed, or too few days, households or events.
+        BundleError
+            The specification now asks another question than the model answers, or the features are others.
+        RegistryError
+            No such version.
+        """
+        from returnrisk import snapshot_cache
+        from returnrisk.recalibration import new_days_of, recalibrate_bundle, recalibrated_content, recalibration_facts
+        from returnrisk.registry import write_bundle
+        from returnrisk.training_outputs import csv_files, training_tables
+
+        if name is not None and name != self.config.model:
+            other = replace(self, config=replace(self.config, model=name))
+            return other.recalibrate(which=which, known_on=known_on, n_held_out=n_held_out, update=update)
+        version, bundle = self.model(which)
+        parent, store = f"{version.name}/{version.version}", self.store()
+        day, folder = known_on or store.last_recorded_on(), self.root / "snapshots"
+        new = new_days_of(store, self.spec, bundle, parent=parent, known_on=day, n_held_out=n_held_out)
+        days = [*new.learn, *new.held_out]
+        snapshot_cache.fill(folder, store, days, spec=self.spec, store_folder=self.root / "store", progress=self.progress)
+        found = recalibrate_bundle(
+            store,
+            self.spec,
+            bundle,
+            parent=parent,
+            known_on=day,
+            snapshots=lambda d: self.snapshot(d, store=store),
+            n_held_out=n_held_out,
+            update=update,
+            per_township=self.config.visits.per_township,
+        )
+        if not found.changed:
+            return RecalibrationResult(found=found, bundle=None, version=None)
+        self.progress("register", 0, 1)
+        content = recalibrated_content(bundle, found, data_fingerprint=store.manifest.fingerprint)
+        moved = write_bundle(content, folder=self.root / "models" / "exported")
+        registered = self.catalogue().log_training(
+            moved,
+            metrics=logged_metrics(found.accuracy),
+            params={"learner": bundle.spec["learner"]["name"], "parent": parent, "update": found.updates["model"].update},
+            tags={"known_on": day.isoformat(), "data": store.manifest.fingerprint[:16], **recalibration_facts(found)},
+            bundle_location=moved.path.relative_to(self.root).as_posix(),
+            files=csv_files({"before_and_after": found.comparison, **training_tables(found.accuracy, self.spec)}),
+        )
+        return RecalibrationResult(found=found, bundle=moved, version=registered)
 
     def model(self, which: str | int = "champion") -> tuple[ModelVersion, Bundle]:
         """A registered version and its verified bundle.
@@ -399,8 +535,8 @@ class Project:
             )
         return version, bundle
 
-    def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None) -> Accuracy:
-        """Measure a registered model again on its test days, with outcomes as known on `as_of`."""
+    def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None, orders: bool = True) -> Accuracy:
+        """Measure a registered model again on its test days, with outcomes as known on `as_of`; `orders`: the alert rules and chance beside it."""
         from returnrisk.accuracy import measure_accuracy, predict
         from returnrisk.registry.serving import BundleScorer
         from returnrisk.training import labelled_rows, weighted_rows
@@ -421,6 +557,7 @@ class Project:
             risk=lambda frame, name: scorer.risk(frame, learner=name),
             snapshots=snapshots,
             per_township=self.config.visits.per_township if self.spec.outcome.kind == "fall" else None,
+            alerts=self._alerts(store) if orders else None,
         )
         return measure_accuracy(predictions, self.spec.evaluation, apart=self.spec.outcome.kind == "fall")
 
@@ -435,31 +572,64 @@ class Project:
         unseal(self.output_folder(as_of))  # a stage on its own is not a sealed run
         snapshot = self.snapshot(as_of)
         scores = score_snapshot(
-            snapshot, BundleScorer(bundle), visits=self.config.visits, model_version=f"{version.name}/{version.version}"
+            snapshot,
+            BundleScorer(bundle),
+            visits=self.config.visits,
+            model_version=f"{version.name}/{version.version}",
+            seed=self.config.seed,
         )
         folder = self.output_folder(as_of)
         _write_frame(scores.table, folder / "scores.parquet")
         _write_frame(scores.reasons, folder / "reasons.parquet")
         return scores
 
+    def what_if(self, change: str, *, as_of: dt.date, which: str | int = "champion") -> WhatIf:
+        """Risk before and after a change of the records (`what_if.CHANGES`), computed anew: a model's answer, not an effect.
+
+        Written to `outputs/<day>/what-if/<change>.parquet`.
+
+        Raises
+        ------
+        UnknownNameError
+            No such change.
+        NotEnoughDataError
+            No household at risk for which it is possible.
+        """
+        from returnrisk.registry.serving import BundleScorer
+        from returnrisk.what_if import what_if
+
+        _, bundle = self.model(which)
+        self.progress("what if", 0, 1)
+        found = what_if(self.store(), self.spec, BundleScorer(bundle), as_of=as_of, change=change)
+        _write_frame(found.table, self.output_folder(as_of) / "what-if" / f"{change}.parquet")
+        return found
+
     def visits(self, scores: Scores) -> VisitResult:
-        """The priority visit list of scored households: one workbook per township (with identities), one Parquet (without)."""
+        """The priority visit list of scored households: one workbook per township (with identities), one Parquet (without).
+
+        `visit_chances.parquet` logs the chance that each household of the day had of being listed.
+        """
         from returnrisk.reports.list_workbook import write_township_workbooks
-        from returnrisk.visits import VisitSpec, select
+        from returnrisk.visits import VisitSpec, follow_up, follow_up_counts, select
 
         self.progress("visits", 0, 1)
         view = self.store().as_of(scores.as_of)
         spec = VisitSpec.from_config(self.config.visits)
+        villages = village_names(view, county_zh=self.config.county_zh)
         chosen = select(
             scores.table,
             scores.reasons,
             spec=spec,
-            villages=village_names(view, county_zh=self.config.county_zh),
+            villages=villages,
             model_version=scores.model_version,
             must_visit_reasons=scores.must_visit_reasons,
+            seed=self.config.seed,
         )
+        register = follow_up(view, scores.table, listed=chosen.frame()["household_id"])
         folder = self.output_folder(scores.as_of)
         parquet = chosen.write_parquet(folder / "visits.parquet")
+        _write_frame(chosen.chances(), folder / VISIT_CHANCES)
+        _write_frame(register, folder / "follow_up.parquet")
         outcome = self.spec.outcome
         workbooks = write_township_workbooks(
             chosen.frame(),
@@ -468,13 +638,14 @@ class Project:
             horizon_months=outcome.horizon_months,
             at_end=outcome.rule == "at_end",
             tiers=spec.tiers,
-            make_up=chosen.make_up(),
+            make_up=chosen.make_up().merge(follow_up_counts(register), on="area_code", how="left"),
             estimand=self.spec.estimand,
+            follow_up=register.merge(villages[["village_code", "village_name"]], on="village_code", validate="many_to_one"),
         )
         (folder / "lists").chmod(0o700)  # identities (no effect on Windows)
         for stale in set((folder / "lists").glob("*.xlsx")) - set(workbooks):
             stale.unlink()  # a township that left the list must not keep an old one
-        return VisitResult(visit_list=chosen, workbooks=tuple(workbooks), parquet=parquet)
+        return VisitResult(visit_list=chosen, follow_up=register, workbooks=tuple(workbooks), parquet=parquet)
 
     def report(self, scores: Scores, visits: VisitResult, *, which: str | int = "champion") -> ReportResult:
         """The evaluator's page for one list, with the frames behind every figure beside it."""
@@ -485,7 +656,7 @@ class Project:
 
         self.progress("report", 0, 1)
         _, bundle = self.model(which)
-        accuracy = self.evaluate(which=which)
+        accuracy = self.evaluate(which=which, orders=False)  # a monthly page: reading past days by the rules takes long
         measured, apart = accuracy.overall, accuracy.frame()
         test = bundle.card["periods"]["test"]
         content = ReportContent(
@@ -524,14 +695,75 @@ class Project:
         scores = self.score(as_of=as_of)
         visits = self.visits(scores)
         report = self.report(scores, visits)
+        change = self.list_change(as_of=as_of, model_version=scores.model_version)
+        if change is not None:
+            from returnrisk.backtest_outputs import write_csv
+
+            write_csv(change.frame(), self.output_folder(as_of) / "list_change.csv")
         seal(
             self.output_folder(as_of),
             as_of=as_of.isoformat(),
             model_version=scores.model_version,
             model_fingerprint=scores.fingerprint,
             store_fingerprint=ingested.manifest.fingerprint,
+            per_township=self.config.visits.per_township,
+            random_places=self.config.visits.random_places,
         )
-        return RunResult(ingest=ingested, scores=scores, visits=visits, report=report.path, model_version=scores.model_version)
+        return RunResult(
+            ingest=ingested, scores=scores, visits=visits, report=report.path, model_version=scores.model_version, change=change
+        )
+
+    def visit_chances(self, *, since: dt.date, until: dt.date) -> pd.DataFrame:
+        """Chance of at least one place on the lists of the days from `since` to `until`, as it was logged.
+
+        One row per household of any of these days: household_id, rounds (lists that could have held it), chance (0 to 1). Days whose
+        run was not finished do not count: nobody was sent by them.
+
+        Raises
+        ------
+        NotEnoughDataError
+            No finished run of these days logged chances.
+        """
+        import pandas as pd
+
+        from returnrisk.run_manifest import runs_before
+        from returnrisk.selective_labels import chance_over_rounds
+
+        days = [
+            day for day, made in runs_before(self.root / "outputs", until + dt.timedelta(days=1)) if VISIT_CHANCES in made["files"]
+        ]
+        logs = [pd.read_parquet(self.output_folder(day) / VISIT_CHANCES) for day in sorted(days) if day >= since]
+        if not logs:
+            raise NotEnoughDataError(f"no finished run from {since} to {until} logged chances of a visit; run those days first")
+        by_round = pd.concat(logs).pivot(index="household_id", columns="as_of", values="chance")
+        chance = chance_over_rounds(by_round.fillna(0).to_numpy())
+        rounds = by_round.notna().sum(axis=1).to_numpy()
+        return pd.DataFrame({"household_id": by_round.index.to_numpy(), "rounds": rounds, "chance": chance})
+
+    def list_change(self, *, as_of: dt.date, model_version: str) -> ListChange | None:
+        """Why the list of a day differs from that of the last run before it: data, model or places; None where there is no such run.
+
+        A run of before this was recorded, or with a model that this version cannot compute any more, tells nothing: None as well.
+        """
+        from returnrisk.registry.serving import BundleScorer
+        from returnrisk.run_manifest import runs_before
+        from returnrisk.stability import ListState, explain_change
+        from returnrisk.training import ScoredLearner
+
+        def state(day: dt.date, version: str, places: int) -> ListState:
+            scorer = BundleScorer(self.model(int(version.rpartition("/")[2]))[1])
+            learnt = ScoredLearner(scorer.learners["model"], scorer.calibrations["model"])
+            return ListState(self.snapshot(day), learnt, places)
+
+        for day, made in runs_before(self.root / "outputs", as_of):
+            if "per_township" not in made or made["model_version"].partition("/")[0] != self.spec.name:
+                continue
+            try:
+                before = state(day, made["model_version"], int(made["per_township"]))
+                return explain_change(before, state(as_of, model_version, self.config.visits.per_township))
+            except (RegistryError, BundleError, DataError):
+                return None
+        return None
 
     # -- rules, with or without a model ---------------------------------------------------------------------------------------
 
@@ -705,3 +937,9 @@ def _write_frame(frame: pd.DataFrame, path: Path) -> Path:
     from returnrisk.visits.saving import write_table
 
     return write_table(pa.Table.from_pandas(frame, preserve_index=False), path)
+
+
+def logged_metrics(accuracy: Accuracy) -> dict[str, float]:
+    """Figures of everyone at risk by "score.metric", those that there are."""
+    records = accuracy.overall.frame().dropna(subset="value").to_dict("records")
+    return {f"{r['score']}.{r['metric']}": float(r["value"]) for r in records}

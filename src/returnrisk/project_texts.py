@@ -13,6 +13,7 @@ seed = 0
 # 走访能力与分级（县级自定；以下为假定值）/ capacity and tiers: the county's choice; these values are assumed
 [visits]
 per_township = 40            # 每乡镇每月户数 / households per township and month
+random_places = 0            # 每乡镇另抽签走访的户数：只有这样才知道名单之外漏了谁 / drawn by lot beside them: the only way to learn whom lists miss
 top_reasons = 3
 
 # 规则包：policy/<name>.yaml 或随包的 national、gansu-style、guangxi-style / rules: a pack of this folder, or a shipped one

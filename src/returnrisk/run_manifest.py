@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +36,11 @@ def read_manifest_of_run(folder: Path) -> dict[str, Any]:
     """The manifest a run left in `outputs/<day>/`."""
     content: dict[str, Any] = json.loads((folder / NAME).read_text(encoding="utf-8"))
     return content
+
+
+def runs_before(outputs: Path, day: dt.date) -> Iterator[tuple[dt.date, dict[str, Any]]]:
+    """Whole runs under `outputs/<day>/` of earlier days with their manifests, latest first."""
+    days = {path.parent.name: path.parent for path in outputs.glob(f"*/{NAME}")}
+    for name in sorted(days, reverse=True):
+        if name < day.isoformat() and "model_version" in (made := read_manifest_of_run(days[name])):
+            yield dt.date.fromisoformat(name), made

@@ -11,6 +11,7 @@ from returnrisk.errors import BundleError, NotEnoughDataError
 from returnrisk.explain import below_line_reasons, explain_rows, reasons_for
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.registry.serving import BundleScorer
+from returnrisk.visits import lot_seed, visit_plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ class Scores:
         return self.table
 
 
-def score_snapshot(snapshot: Snapshot, scorer: BundleScorer, *, visits: VisitsSpec, model_version: str) -> Scores:
+def score_snapshot(snapshot: Snapshot, scorer: BundleScorer, *, visits: VisitsSpec, model_version: str, seed: int = 0) -> Scores:
     """Score every household of a snapshot and explain those that may be listed.
 
     Parameters
@@ -57,7 +58,9 @@ def score_snapshot(snapshot: Snapshot, scorer: BundleScorer, *, visits: VisitsSp
     scorer
         The model; its feature contract must be the snapshot's.
     visits
-        Capacity: in each township at least so many of the highest risks are explained.
+        Capacity: in each township at least so many of the highest risks are explained, and whom the lot draws.
+    seed
+        The project's, of the lot.
 
     Raises
     ------
@@ -87,8 +90,9 @@ def score_snapshot(snapshot: Snapshot, scorer: BundleScorer, *, visits: VisitsSp
         scores[column] = scorer.risk(table, learner=name)
     eligible = scores["stratum"].isin(("at_risk", "not_computable"))
     rank = scores["risk"].where(eligible).groupby(scores["township_code"]).rank(ascending=False, method="min")
-    explained = (rank <= visits.per_township) | (scores["stratum"] == "below_line")
-    rows = table[explained.to_numpy()]
+    places = {"per_township": visits.per_township, "random_places": visits.random_places}
+    plan = visit_plan(scores, **places, seed=lot_seed(seed, snapshot.as_of))
+    rows = table[((rank <= visits.per_township) | (plan["slot"] != "none").to_numpy()).to_numpy()]
     contributions = explain_rows(scorer.learners["model"], rows[snapshot.names].to_numpy("float64"))
     reasons = reasons_for(rows, contributions, features=snapshot.features, population=table, top=visits.top_reasons)
     below = below_line_reasons(table[table["stratum"] == "below_line"])

@@ -16,17 +16,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from returnrisk.accounts import kept_periods
 from returnrisk.config import ModelSpec, parse_model_spec
+from returnrisk.features.alerts import alert_counts
 from returnrisk.features.catalogue import fingerprint
 from returnrisk.features.families import catalogue
 from returnrisk.features.snapshot import Snapshot, build_snapshot
+from returnrisk.policy import Policy
 from returnrisk.store.files import write_atomically
 from returnrisk.store.view import Store, open_store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CACHE_SCHEMA = 2
+CACHE_SCHEMA = 3
 """Raise it whenever the meaning of a column changes without a catalogue entry doing so."""
 WORTH_A_PROCESS = 4
 """Days under which another process would take longer to start than it saves."""
@@ -44,6 +47,20 @@ def cached_snapshot(folder: Path, store: Store, as_of: dt.date, *, spec: ModelSp
         write_atomically(path, lambda p: made.table.to_parquet(p, index=False))
         kept = pd.read_parquet(path)  # read back: the first answer and the later ones are the same to the last type
     return Snapshot(table=kept, features=features, as_of=as_of)
+
+
+def cached_alerts(folder: Path, store: Store, as_of: dt.date, *, policy: Policy) -> pd.DataFrame | None:
+    """Alerts of a day by a pack (`features.alerts.alert_counts`), read from `folder` or computed and kept there; None: no values on the day."""
+    identity = json.dumps([CACHE_SCHEMA, store.manifest.fingerprint, repr(policy)])
+    path = folder / f"alerts-{as_of.isoformat()}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.parquet"
+    if (kept := _read(path)) is not None:
+        return kept
+    view = store.as_of(as_of)
+    with kept_periods(view):
+        made = alert_counts(view, policy=policy)
+    if made is not None:
+        write_atomically(path, lambda p: made.to_parquet(p, index=False))
+    return made
 
 
 def fill(
@@ -98,8 +115,10 @@ def _work() -> None:
 
 
 def _path(folder: Path, store: Store, as_of: dt.date, *, spec: ModelSpec) -> Path:
+    told = asdict(spec.outcome)  # of the outcome a snapshot knows the account alone: one serves fall, entry, relapse and hardship
+    account = {name: told[name] for name in ("account", "window", "settlement", "min_months", "partial_months")}
     identity = json.dumps(
-        [CACHE_SCHEMA, store.manifest.fingerprint, asdict(spec.outcome), fingerprint(catalogue(spec.families))],
+        [CACHE_SCHEMA, store.manifest.fingerprint, account, fingerprint(catalogue(spec.families))],
         sort_keys=True,
         default=str,
     )

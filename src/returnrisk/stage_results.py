@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
     from returnrisk.backtest import Backtest
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.office_export import ExportResult
+    from returnrisk.recalibration import Recalibration
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import ModelVersion
     from returnrisk.scoring import Scores
     from returnrisk.screening import AlertsSince, RollUp, Screening
+    from returnrisk.stability import ListChange
     from returnrisk.training import Training
     from returnrisk.tuning import Tuned
     from returnrisk.visits import VisitList
@@ -24,15 +27,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """A trained model: what was measured, the bundle that holds it, and its version in the registry."""
+    """A trained model: what was measured, the bundle that holds it, its version in the registry, and the tables written to `folder`."""
 
     training: Training
     bundle: Bundle
     version: ModelVersion
+    tables: Mapping[str, pd.DataFrame]
+    folder: Path
 
     def frame(self) -> pd.DataFrame:
         """Metrics on the test days, one row per score."""
         return self.training.accuracy.overall.wide()
+
+
+@dataclass(frozen=True, slots=True)
+class RecalibrationResult:
+    """A model's curve after a new period; without bundle and version where the new period asks for no other curve."""
+
+    found: Recalibration
+    bundle: Bundle | None
+    version: ModelVersion | None
+
+    def frame(self) -> pd.DataFrame:
+        """The model before and after, on the held-out days."""
+        return self.found.frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +80,10 @@ class TuneResult:
 
 @dataclass(frozen=True, slots=True)
 class VisitResult:
-    """A visit list and the files it was written to."""
+    """A visit list, the register of those whose follow-up goes on (`visits.follow_up`), and the files they were written to."""
 
     visit_list: VisitList
+    follow_up: pd.DataFrame
     workbooks: tuple[Path, ...]
     parquet: Path
 
@@ -87,13 +106,14 @@ class ReportResult:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Everything one monthly run wrote."""
+    """Everything one monthly run wrote; `change` says why its list differs from that of the last run (None: there is none to compare)."""
 
     ingest: IngestResult
     scores: Scores
     visits: VisitResult
     report: Path
     model_version: str
+    change: ListChange | None = None
 
     def frame(self) -> pd.DataFrame:
         """The visit list."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.accuracy import SCORES, Accuracy, measure_accuracy, predict
+from returnrisk.accuracy import SCORES, Accuracy, AlertsOf, measure_accuracy, predict
 from returnrisk.calibration import Calibration, SigmoidCalibration, cross_fitted, fit_calibration
 from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, NotEnoughDataError
@@ -210,6 +210,7 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     per_township: int | None = None,
     progress: Progress | None = None,
     monthly: SnapshotMaker | None = None,
+    alerts: AlertsOf | None = None,
 ) -> Training:
     """Fit, calibrate and test the model of `spec` and its two baselines.
 
@@ -229,6 +230,8 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
     monthly
         With the estimand "untreated": gives the snapshot, with the families of `untreated.FAMILIES`, of any month end (default: computed).
         Rows that were helped are then in no part, those like them weigh more (`untreated.censor_helped`), and every figure is weighted.
+    alerts
+        Gives the alerts of a test day: the county's rules and chance are then measured beside the scores (`accuracy.ORDERS`).
 
     Raises
     ------
@@ -255,13 +258,15 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         counts.append(counted.assign(part=name))
         refuse_few(parts[name], name)
     overlap: dict[str, Censored] = {}
+    everyone: dict[str, pd.DataFrame] = {}
     if spec.estimand == "untreated":
         report("weigh", 0, 1)
         facts = monthly or _month_ends(store, spec)
         learnt = pd.concat([parts["fit"], parts["calibrate"], parts["refit"]]).drop_duplicates(["household_id", "as_of"])
+        everyone = {"learnt": learnt, "test": parts["test"]}
         overlap = {
-            "learnt": censor_helped(learnt, known=views[False], spec=spec.outcome, snapshots=facts),
-            "test": censor_helped(parts["test"], known=views[True], spec=spec.outcome, snapshots=facts),
+            name: censor_helped(rows, known=views[name == "test"], spec=spec.outcome, snapshots=facts)
+            for name, rows in everyone.items()
         }
         for name, rows in parts.items():
             parts[name] = with_weights(rows, overlap["test" if name == "test" else "learnt"])
@@ -279,7 +284,9 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         return scores[name].risk(rows[names].to_numpy("float64"))
 
     is_fall = spec.outcome.kind == "fall"  # lists are made with a fall, and entries and relapses are parts of one
-    predictions = predict(parts["test"], risk=risk, snapshots=snapshots, per_township=per_township if is_fall else None)
+    predictions = predict(
+        parts["test"], risk=risk, snapshots=snapshots, per_township=per_township if is_fall else None, alerts=alerts
+    )
     return Training(
         spec=spec,
         split=split,
@@ -289,7 +296,7 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         label_counts=pd.concat(counts, ignore_index=True)[["part", "as_of", "status", "households"]],
         set_aside=aside,
         known_on=known_on,
-        overlap={name: overlap_of(found.rows) for name, found in overlap.items()},
+        overlap={name: overlap_of(found.rows, risk=risk(everyone[name], "model")) for name, found in overlap.items()},
     )
 
 
@@ -357,9 +364,9 @@ def fit_score(spec: ModelSpec, features: tuple[Feature, ...], parts: Mapping[str
     try:
         calibration: Calibration = fit_calibration(spec.calibration.method, held_out, y, weight, day=rows["as_of"])
     except NotEnoughDataError:
-        if spec.learner.name != "income_only" or is_about_the_line(spec.outcome):
+        if spec.learner.name != "income_only":
             raise
-        # poorest first does not rank an outcome that is not about the line: it stays the baseline it is, with its risks as learnt
+        # poorest first may rank no better than chance (another outcome, a quarter of harvest): it stays the baseline it is, with its risks as learnt
         calibration = SigmoidCalibration(intercept=0.0, slope=1.0, n=len(y), n_events=int(y.sum()))
     return ScoredLearner(learner=learn(*content(parts["refit"])), calibration=calibration)
 

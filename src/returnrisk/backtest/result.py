@@ -130,6 +130,8 @@ class Backtest:
     set_aside
         Features that never differ among what a score learns from at an origin, and so have no weight: origin, score, feature, family, why
         (constant, missing).
+    left_out
+        Specifications that could not be learnt at an origin, and so are not compared: origin, score, why.
     measured, choice
         The figures, and what the rules make of them.
     """
@@ -139,6 +141,7 @@ class Backtest:
     origins: tuple[Origin, ...]
     predictions: pd.DataFrame
     set_aside: pd.DataFrame
+    left_out: pd.DataFrame
     measured: Measured
     choice: Choice
 

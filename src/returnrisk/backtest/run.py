@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from returnrisk.backtest.choice import RULES, choose
 from returnrisk.backtest.origins import Origin, plan_origins
 from returnrisk.backtest.result import Backtest, Measured
 from returnrisk.config import LearnerSpec, ModelSpec
-from returnrisk.errors import ConfigError, UnknownNameError
+from returnrisk.errors import ConfigError, NotEnoughDataError, UnknownNameError
 from returnrisk.evaluation import METRICS
 from returnrisk.features.families import catalogue
 from returnrisk.features.snapshot import Snapshot
@@ -32,10 +33,13 @@ from returnrisk.training_input import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 SnapshotsOf = Callable[[dt.date, ModelSpec], Snapshot]
 """Gives the snapshot of a day for the outcome and families of a specification (cached or not)."""
+TREES = ("lightgbm", "average")
+"""Learners that leave the interpreter free while they are fitted: they go beside the others."""
 INCOME = "income"
 """Name of the simplest thing a county could do: income alone. It is always among the scores."""
 
@@ -162,6 +166,7 @@ def backtest(
         No specification, several outcomes, or a name twice.
     NotEnoughDataError
         History too short for the origins, or too few events to fit, calibrate or test on at any of them: said before anything is fitted.
+        Or no specification could be learnt; one that cannot, while others can, is left out of the comparison (`Backtest.left_out`).
     DataError
         A snapshot holds a household twice: said before anything is fitted.
     """
@@ -175,8 +180,11 @@ def backtest(
     origins = _planned(store, specs, known_on=known_on, settings=settings)
     days = [o.day for o in origins[specs[0].name]]
     outcomes = _outcomes(store, specs, origins, known_on=known_on, snapshots=made, report=report)
-    predictions = _predictions(specs, origins, outcomes, snapshots=made, seed=seed, report=report)
-    scores = [*(s.name for s in specs), INCOME]
+    predictions, left_out = _predictions(specs, origins, outcomes, snapshots=made, seed=seed, report=report)
+    compared = tuple(s for s in specs if s.name not in set(left_out["score"]))
+    if not compared:
+        raise NotEnoughDataError("no specification could be learnt: " + "; ".join(left_out["why"]))
+    scores = [*(s.name for s in compared), INCOME]
     report("evaluate", 0, 1)
     measured = Measured.of(
         predictions,
@@ -191,9 +199,10 @@ def backtest(
     point, replicates = measured.of_metric(settings.metric)
     return Backtest(
         known_on=known_on,
-        specs=tuple(specs),
+        specs=compared,
         origins=tuple(origins[specs[0].name]),
         predictions=predictions,
+        left_out=left_out,
         set_aside=outcomes.set_aside,
         measured=measured,
         choice=choose(
@@ -303,29 +312,51 @@ def _predictions(
     snapshots: Callable[[dt.date], Snapshot],
     seed: int,
     report: Progress,
-) -> pd.DataFrame:
-    """Probabilities of every score for the households of every origin."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Probabilities of every score for the households of every origin; and origin, score and why of those that could not be learnt.
+
+    Whether a learner ranks at all shows only when it is fitted: the hours of the others are not lost for it.
+    """
     import pandas as pd
 
     income = replace(specs[0], name=INCOME, learner=LearnerSpec("income_only", {"column": INCOME_FEATURE}))
     every = {**{s.name: (s, origins[s.name]) for s in specs}, INCOME: (income, origins[specs[0].name])}
-    n_origins, found = len(origins[specs[0].name]), []
+    n_origins, found, left_out = len(origins[specs[0].name]), [], {}
     for k in range(n_origins):
         day = origins[specs[0].name][k].day
         learnt = {d for _, group in every.values() for of in _parts(group[k]).values() for d in of}
         rows = pd.concat([_rows(snapshots(d), outcomes.learnt[day, d]) for d in sorted(learnt)], ignore_index=True)
         test = _rows(snapshots(day), outcomes.tests[day])
         frame = test[["household_id", "as_of", "village_code", "township_code", "seen_below", "y"]].copy()
-        for n, (name, (spec, group)) in enumerate(every.items()):
-            report("fit", k * len(every) + n, n_origins * len(every))
-            features = catalogue(spec.families)
-            parts = {part: rows[rows["as_of"].isin(pd.to_datetime(list(of)))] for part, of in _parts(group[k]).items()}
-            if not spec.calibration.refit:
-                parts["refit"] = parts["fit"]
-            score = fit_score(spec, features, parts, seed=seed)
-            frame[f"p_{name}"] = score.risk(test[[f.name for f in features]].to_numpy("float64"))
-        found.append(frame)
-    return pd.concat(found, ignore_index=True)
+
+        asked = {name: (spec, group[k]) for name, (spec, group) in every.items() if name not in left_out}
+        risks = {}
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            trees = {
+                name: beside.submit(_risks, *of, rows, test, seed=seed) for name, of in asked.items() if of[0].learner.name in TREES
+            }
+            for n, name in enumerate(sorted(asked, key=lambda name: name in trees)):
+                report("fit", k * len(every) + n, n_origins * len(every))
+                try:
+                    risks[f"p_{name}"] = trees[name].result() if name in trees else _risks(*asked[name], rows, test, seed=seed)
+                except NotEnoughDataError as error:
+                    if name == INCOME:
+                        raise
+                    left_out[name] = {"origin": day, "score": name, "why": f"origin {day}, {name}: {error}"}
+        found.append(frame.assign(**{f"p_{name}": risks[f"p_{name}"] for name in asked if name not in left_out}))
+    table = pd.concat(found, ignore_index=True).drop(columns=[f"p_{name}" for name in left_out], errors="ignore")
+    return table, pd.DataFrame(list(left_out.values()), columns=["origin", "score", "why"])
+
+
+def _risks(spec: ModelSpec, origin: Origin, rows: pd.DataFrame, test: pd.DataFrame, *, seed: int) -> np.ndarray:
+    """Fit on the rows of an origin's days, and give the probabilities of its test."""
+    import pandas as pd
+
+    features = catalogue(spec.families)
+    parts = {part: rows[rows["as_of"].isin(pd.to_datetime(list(of)))] for part, of in _parts(origin).items()}
+    if not spec.calibration.refit:
+        parts["refit"] = parts["fit"]
+    return fit_score(spec, features, parts, seed=seed).risk(test[[f.name for f in features]].to_numpy("float64"))
 
 
 def _rows(snapshot: Snapshot, outcomes: pd.DataFrame) -> pd.DataFrame:

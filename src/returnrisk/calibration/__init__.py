@@ -7,6 +7,7 @@ to take which; `choose_calibration` lets later days decide, `recalibrate` follow
 
 from returnrisk.calibration.beta import BetaCalibration
 from returnrisk.calibration.choice import CalibrationChoice, choose_calibration, fit_calibration
+from returnrisk.calibration.comparison import compare_calibrations
 from returnrisk.calibration.cross_fitting import cross_fitted
 from returnrisk.calibration.groups import calibration_by_group
 from returnrisk.calibration.isotonic import IsotonicCalibration
@@ -27,6 +28,7 @@ __all__ = [
     "VennAbersCalibration",
     "calibration_by_group",
     "choose_calibration",
+    "compare_calibrations",
     "cross_fitted",
     "fit_calibration",
     "recalibrate",

@@ -10,25 +10,29 @@ import sys
 from pathlib import Path
 
 from returnrisk.cli.account import show_account
-from returnrisk.cli.audit import check_leakage
+from returnrisk.cli.audit import check_leakage, check_stability
 from returnrisk.cli.backtest import backtest_models
 from returnrisk.cli.common import app, audit_app, benchmark_app, export_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
 from returnrisk.cli.export import check_export, fields
 from returnrisk.cli.policy import check_policy, show_policy
+from returnrisk.cli.recalibrate import recalibrate_model
 from returnrisk.cli.screening import screen
 from returnrisk.cli.stages import evaluate, ingest, init, list_models, promote, report, run, score, train, visits
 from returnrisk.cli.tune import tune
+from returnrisk.cli.what_if import ask_what_if
 from returnrisk.errors import ReturnRiskError, UsageError
 
 __all__ = [
     "app",
+    "ask_what_if",
     "audit_app",
     "backtest_models",
     "benchmark_app",
     "check_export",
     "check_leakage",
     "check_policy",
+    "check_stability",
     "demo",
     "eph",
     "evaluate",
@@ -41,6 +45,7 @@ __all__ = [
     "models_app",
     "policy_app",
     "promote",
+    "recalibrate_model",
     "report",
     "run",
     "score",

@@ -1,4 +1,4 @@
-"""`returnrisk audit leakage`: what a specification would be trained on, looked at for knowledge of its own outcome."""
+"""`returnrisk audit`: leakage (does training know its own outcome) and stability (would the list stay, and why did it change)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from returnrisk.cli.common import HERE, AsOf, ProjectDir, audit_app, folded_tabl
 from returnrisk.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from returnrisk.leakage import LeakageAudit
+    from returnrisk.stability import StabilityAudit
 
 RESULTS = {
     "problem": "有问题 problem",
@@ -77,3 +80,88 @@ def _print(audit: LeakageAudit) -> None:
     console.print(
         f"{n} 项有问题 / {n} checks found a problem" if n else "未发现泄漏；这不证明没有 / nothing found, which proves nothing more"
     )
+
+
+AGAINST = {
+    "villages": "换一批村训练 / learnt from other villages",
+    "seed": "只换随机种子 / another seed only",
+    "month": "与上月相比 / the month before",
+}
+
+
+@audit_app.command(name="stability")
+def check_stability(
+    spec: str, *, project: ProjectDir = HERE, as_of: AsOf | None = None, resamples: int = 20, json_: JsonFile | None = None
+) -> None:
+    """Retrain on resampled villages, on other seeds and as of a month before: how far the list stays, and what moved it.
+
+    Lists of month ends are compared, by default the last one on file. Nothing is registered. Written to outputs/ of the day, in stability/.
+
+    Parameters
+    ----------
+    spec
+        A model specification: a .toml file, or the name of one of the project's models/ or of a shipped one.
+    resamples
+        Draws of villages.
+    json_
+        A file to write every figure to, as JSON.
+    """
+    if json_ is not None and not json_.parent.is_dir():
+        raise UsageError(f"--json names a file in {json_.parent.name}, a folder that does not exist")  # before minutes of work
+    with project_at(project, quiet=False) as opened:
+        found = opened.audit_stability(spec, as_of=as_of, n_resamples=resamples)
+    if json_ is not None:
+        from returnrisk.store.files import write_atomically
+
+        text = json.dumps(_stability(found), ensure_ascii=False, indent=2) + "\n"
+        write_atomically(json_, lambda path: path.write_text(text, encoding="utf-8"))
+    _print_stability(found)
+
+
+def _stability(found: StabilityAudit) -> dict[str, Any]:
+    tables = {
+        "agreement": found.table,
+        "steps": found.change.steps,
+        "causes": found.change.counts(),
+        "orders": found.change.by_order,
+    }
+    return {
+        "specification": found.spec_name,
+        "as_of": found.as_of.isoformat(),
+        "before": found.before.isoformat(),
+        "by_lot": found.chance,
+        "resamples_not_learnt": found.n_failed,
+        **{name: json.loads(table.to_json(orient="records", double_precision=15)) for name, table in tables.items()},
+    }
+
+
+def _print_stability(found: StabilityAudit) -> None:
+    from rich.console import Console
+
+    from returnrisk.stability import WORDS
+    from returnrisk.stability.audit import NAMES
+
+    console = Console()
+    table = folded_table("", "模型 model", "仅按收入 income only", title=f"{found.spec_name} · {found.as_of}")
+    for against, title in AGAINST.items():
+        table.add_section()
+        table.add_row(f"[bold]{title}[/bold]", "", "")
+        of = {score: t.set_index("metric") for score, t in found.table[found.table["against"] == against].groupby("score")}
+        for metric in of["model"].index:
+            cells = [_figure(of[score], metric) if score in of else "" for score in ("model", "income")]
+            table.add_row(" / ".join(NAMES[metric]), *cells)
+    console.print(table)
+    console.print(f"抽签名单的重合 / a list drawn by lot would keep: {found.chance:.3f}")
+    changed = found.change.counts()
+    moves = folded_table("原因 cause", "", "进入 entered", "离开 left", title=f"{found.before} → {found.as_of}")
+    for row in changed.to_dict("records"):
+        detail = "" if row["detail"] == row["cause"] else " / ".join(WORDS[row["detail"]])
+        moves.add_row(" / ".join(WORDS[row["cause"]]), detail, str(row["entered"]), str(row["left"]))
+    console.print(moves)
+
+
+def _figure(of: pd.DataFrame, metric: str) -> str:
+    if metric not in of.index:
+        return ""
+    value, low, high = (float(str(of.loc[metric, column])) for column in ("value", "low", "high"))
+    return f"{value:.3f} ({low:.3f}–{high:.3f})" if low == low else f"{value:.3f}"  # noqa: PLR0124 (NaN)

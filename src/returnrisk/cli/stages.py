@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from returnrisk.cli.common import HERE, AsJson, AsOf, ProjectDir, app, models_app, project_at, show
 from returnrisk.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_GROUPS = 5
+"""Lines of groups that are printed; all are in the file."""
 
 
 @app.command
@@ -98,8 +102,17 @@ def train(*, project: ProjectDir = HERE, as_of: AsOf | None = None, json_: AsJso
         "bundle": result.bundle.path.relative_to(project).as_posix(),
         "fingerprint": result.bundle.fingerprint,
         "set_aside": result.training.set_aside["feature"].tolist(),
+        "evaluation": result.folder.relative_to(project).as_posix(),
     }
-    show(content, as_json=json_, table=metric_table(result.training.accuracy.frame()))
+    groups = result.tables["calibration_groups"]
+    if json_:
+        content |= {
+            name: json.loads(result.tables[name].to_json(orient="records")) for name in ("differences", "calibration_groups")
+        }
+    text = "\n".join(
+        [*(f"{k}: {v}" for k, v in content.items()), *difference_lines(result.tables["differences"]), *group_lines(groups)]
+    )
+    show(content, as_json=json_, table=metric_table(result.training.accuracy.frame()), text=text)
 
 
 @app.command
@@ -112,15 +125,24 @@ def evaluate(*, project: ProjectDir = HERE, model: str = "candidate", as_of: AsO
         Alias (candidate, champion, previous) or version number.
     """
     with project_at(project, quiet=json_) as opened:
-        result = opened.evaluate(which=_which(model), as_of=as_of)
-    show({"model": model}, as_json=json_, table=metric_table(result.frame()))
+        result = opened.evaluate(which=which_version(model), as_of=as_of)
+    differences = result.overall.differences("model")
+    content: dict[str, Any] = {"model": model}
+    if json_:
+        content |= {"differences": json.loads(differences.to_json(orient="records"))}
+    show(
+        content,
+        as_json=json_,
+        table=metric_table(result.frame()),
+        text="\n".join([f"model: {model}", *difference_lines(differences)]),
+    )
 
 
 @app.command
 def score(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", json_: AsJson = False) -> None:
     """Risks and reasons of every household on a day."""
     with project_at(project, quiet=json_) as opened:
-        result = opened.score(as_of=as_of, which=_which(model))
+        result = opened.score(as_of=as_of, which=which_version(model))
     strata = result.frame().groupby("stratum").size().rename("households").reset_index()
     show({"model": result.model_version, "as_of": as_of}, as_json=json_, table=strata)
 
@@ -129,12 +151,18 @@ def score(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", j
 def visits(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", json_: AsJson = False) -> None:
     """The priority visit list of a day: a workbook per township."""
     with project_at(project, quiet=json_) as opened:
-        result = opened.visits(opened.score(as_of=as_of, which=_which(model)))
-    content = {"listed": len(result.frame()), "workbooks": [p.as_posix() for p in result.workbooks]}
+        result = opened.visits(opened.score(as_of=as_of, which=which_version(model)))
+    register = result.follow_up
+    content = {
+        "listed": len(result.frame()),
+        "follow_up": len(register),
+        "follow_up_not_listed": int((~register["on_list"]).sum()),
+        "workbooks": [p.as_posix() for p in result.workbooks],
+    }
     show(
         content,
         as_json=json_,
-        table=result.visit_list.make_up()[["area_name", "capacity", "must_visit", "model", "listed", "left_out"]],
+        table=result.visit_list.make_up()[["area_name", "capacity", "must_visit", "model", "random", "listed", "left_out"]],
     )
 
 
@@ -142,8 +170,8 @@ def visits(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", 
 def report(*, as_of: AsOf, project: ProjectDir = HERE, model: str = "champion", json_: AsJson = False) -> None:
     """The evaluator's page for the list of a day."""
     with project_at(project, quiet=json_) as opened:
-        scores = opened.score(as_of=as_of, which=_which(model))
-        result = opened.report(scores, opened.visits(scores), which=_which(model))
+        scores = opened.score(as_of=as_of, which=which_version(model))
+        result = opened.report(scores, opened.visits(scores), which=which_version(model))
     show({"report": result.path.as_posix()}, as_json=json_)
 
 
@@ -159,7 +187,9 @@ def run(*, as_of: AsOf, project: ProjectDir = HERE, json_: AsJson = False) -> No
         "report": result.report.as_posix(),
         "quarantined": int(result.ingest.report.frame()["n_quarantined"].sum()),
     }
-    show(content, as_json=json_)
+    # why names came and went since the last run: by data, model or places
+    changed = None if result.change is None else result.change.counts()
+    show(content, as_json=json_, table=changed)
 
 
 @models_app.command(name="list")
@@ -190,7 +220,36 @@ def promote(*, project: ProjectDir = HERE, version: int | None = None, json_: As
     show({"champion": f"{moved.name}/{moved.version}", "fingerprint": moved.fingerprint}, as_json=json_)
 
 
-def _which(model: str) -> str | int:
+def difference_lines(differences: pd.DataFrame) -> list[str]:
+    """What each baseline is better or worse by than the model, met by the same draws of villages: a line per baseline."""
+    lines = ["与模型之差（同样的重抽样）/ against the model, same draws of villages:"]
+    for score, rows in differences.groupby("score", sort=False):
+        figures = [f"{r.metric} {r.difference:+.3f} ({r.low:+.3f}, {r.high:+.3f})" for r in rows.itertuples()]
+        lines.append(f"  {score}: {'; '.join(figures)}")
+    return lines
+
+
+def group_lines(groups: pd.DataFrame) -> list[str]:
+    """Calibration by group in words: how many groups were measured, and of those whose interval leaves out 1 the ones farthest off."""
+    from returnrisk.group_calibration import standing_out
+
+    parts = groups[groups["grouping"] != "all"]
+    small, odd = int((parts["status"] == "too_few").sum()), standing_out(groups)
+    farthest = odd["observed_over_expected"].map(math.log).abs().sort_values(ascending=False, kind="stable").index[:MOST_GROUPS]
+    counted = f"分组校准 calibration by group: {len(parts) - small} 组 groups, {small} 组事件太少 with too few events; {len(odd)} 组观测/预期的区间不含1 "
+    counted += "whose interval of observed / expected leaves out 1 (偶然也有约二十分之一 one in twenty does by chance)"
+    if len(odd) > MOST_GROUPS:
+        counted += "; 相差最大的 the farthest off:"
+    shown = groups.loc[[*groups.index[groups["grouping"] == "all"], *farthest]]
+    return [counted] + [
+        f"  {r.zh} {r.en} {r.group}: {r.observed_over_expected:.2f} ({r.observed_over_expected_low:.2f}–{r.observed_over_expected_high:.2f}), "
+        f"n {r.n}, events {r.n_events}"
+        for r in shown.itertuples()
+    ]
+
+
+def which_version(model: str) -> str | int:
+    """A version number, or the alias that `--model` names."""
     return int(model) if model.isdigit() else model
 
 
@@ -205,4 +264,5 @@ def metric_table(frame: pd.DataFrame) -> pd.DataFrame:
     grain = ["population", "metric", "n", "events", "base_rate"]
     wide = shown.pivot_table(index=grain, columns="score", values="figure", aggfunc="first", sort=False).reset_index()
     wide.columns.name = None
+    wide = wide.fillna("–")  # an order is no probability: it has no calibration
     return wide[["population", "metric", *dict.fromkeys(shown["score"]), "n", "events", "base_rate"]]

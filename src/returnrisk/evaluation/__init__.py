@@ -56,8 +56,10 @@ def evaluate(  # noqa: PLR0913 (each is one decision of the evaluator, with a de
     -------
     Evaluation
         auc, average_precision, precision_at_capacity, recall_at_capacity, brier, ece (ten bins of equal count; definition in
-        `ranking.expected_calibration_error`), calibration_slope and calibration_intercept (log-odds of the event regressed on
-        log-odds of the score: 1 and 0 when well calibrated; NaN for a constant or perfectly separating score).
+        `ranking.expected_calibration_error`), calibration_slope (log-odds of the event regressed on
+        log-odds of the score: 1 when risks spread as they should; NaN for a constant or perfectly separating score) and
+        calibration_intercept (the same with the slope held at 1, "calibration in the large": 0 when as many events are expected as
+        there were, below 0 when too many; Cox 1958, Van Calster et al. 2019).
 
     Raises
     ------

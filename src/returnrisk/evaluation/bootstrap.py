@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from returnrisk.evaluation import ranking as rk
-from returnrisk.evaluation.recalibration import log_odds_of, logistic_line, logistic_lines
+from returnrisk.evaluation.recalibration import log_odds_of, logistic_level, logistic_levels, logistic_line, logistic_lines
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -131,19 +131,25 @@ def _tie_share(days: list[tuple[rk.Ranking, FloatArray]], *, capacity: float) ->
 def _add_line(
     score: FloatArray, rows: Rows, draws: FloatArray, *, point: dict[str, float], replicates: dict[str, FloatArray]
 ) -> None:
-    """Slope and intercept of the recalibrating line; NaN for a constant or separating score."""
+    """Slope of the recalibrating line (NaN for a constant or separating score), and the intercept with the slope held at 1."""
     x = log_odds_of(score)
-    intercept, slope = logistic_line(x, rows.outcome, rows.weight)
-    point |= {"calibration_slope": slope, "calibration_intercept": intercept}
-    lines = np.full((len(draws), 2), np.nan)
+    at_zero, slope = logistic_line(x, rows.outcome, rows.weight)
+    level = logistic_level(x, rows.outcome, rows.weight)
+    point |= {"calibration_slope": slope, "calibration_intercept": level}
     used = np.flatnonzero(~np.isnan(replicates["auc"]))[:SLOPE_REPLICATES]
-    if np.isfinite(slope) and len(used):
-        lines[used] = _in_chunks(
-            lambda chunk: {"line": logistic_lines(x, rows.outcome, _drawn(rows, chunk), start=(intercept, slope))},
-            draws[used],
-            n_rows=len(x),
-        )["line"]
-    replicates |= {"calibration_slope": lines[:, 1], "calibration_intercept": lines[:, 0]}
+    found = {name: np.full(len(draws), np.nan) for name in ("calibration_slope", "calibration_intercept")}
+
+    def both(chunk: FloatArray) -> dict[str, FloatArray]:
+        weights = _drawn(rows, chunk)
+        drawn = {"calibration_intercept": logistic_levels(x, rows.outcome, weights, start=level)}
+        if np.isfinite(slope):
+            drawn["calibration_slope"] = logistic_lines(x, rows.outcome, weights, start=(at_zero, slope))[:, 1]
+        return drawn
+
+    if len(used):
+        for name, values in _in_chunks(both, draws[used], n_rows=len(x)).items():
+            found[name][used] = values
+    replicates |= found
 
 
 def _in_chunks(function: Callable[[FloatArray], dict[str, FloatArray]], draws: FloatArray, *, n_rows: int) -> dict[str, FloatArray]:

@@ -103,6 +103,25 @@ def logistic_lines(x: FloatArray, target: FloatArray, weights: FloatArray, *, st
     return lines
 
 
+def logistic_levels(eta: FloatArray, target: FloatArray, weights: FloatArray, *, start: float) -> FloatArray:
+    """`logistic_level` for many sets of weights (b, n), from a start nearby: (b,), NaN where it did not settle."""
+    levels = np.full(len(weights), start)
+    open_rows = np.arange(len(weights))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for _ in range(MAX_STEPS):
+            p = 1 / (1 + np.exp(-(levels[open_rows, None] + eta)))
+            of = weights[open_rows]
+            step = (of * (target - p)).sum(axis=1) / (of * p * (1 - p)).sum(axis=1)
+            step = np.clip(step, -1, 1)  # from far below the root a full step would end far above it
+            levels[open_rows] += step
+            open_rows = open_rows[~(np.abs(step) < STEP_TOLERANCE) & np.isfinite(step)]
+            if not len(open_rows):
+                break
+    levels[open_rows] = np.nan
+    levels[~np.isfinite(levels)] = np.nan
+    return levels
+
+
 def _newton_step(lines: FloatArray, x: FloatArray, target: FloatArray, weights: FloatArray) -> FloatArray:
     """One Newton step (b, 2) from lines (b, 2: intercept, slope) under weights (b, n)."""
     p = 1 / (1 + np.exp(-(lines[:, :1] + lines[:, 1:] * x)))

@@ -50,11 +50,11 @@ def reasons_for(
     import numpy as np
     import pandas as pd
 
-    families = list(dict.fromkeys(f.family for f in features))
-    members = {name: [i for i, f in enumerate(features) if f.family == name] for name in families}
+    members = families_of(features)
+    families = list(members)
     sums = np.column_stack([contributions.values[:, members[name]].sum(axis=1) for name in families])
     values = rows[[f.name for f in features]].to_numpy("float64")
-    shown = {name: _shown_feature(contributions.values[:, ix], values[:, ix], ix) for name, ix in members.items()}
+    shown = {name: shown_features(contributions.values, values, columns) for name, columns in members.items()}
     typical = _comparisons(population, features)
     order = np.argsort(-sums, axis=1, kind="stable")
     records = rows.to_dict("list")
@@ -71,14 +71,25 @@ def reasons_for(
     )
 
 
-def _shown_feature(contributions: np.ndarray, values: np.ndarray, index: list[int]) -> np.ndarray:
-    """For each row the feature of the family to show: largest contribution among recorded values, else among all."""
+def families_of(features: tuple[Feature, ...]) -> dict[str, list[int]]:
+    """Columns of every family, in the order in which families and features come."""
+    columns: dict[str, list[int]] = {}
+    for i, feature in enumerate(features):
+        columns.setdefault(feature.family, []).append(i)
+    return columns
+
+
+def shown_features(contributions: np.ndarray, values: np.ndarray, columns: list[int]) -> np.ndarray:
+    """For each row the column of a family to show: largest contribution among recorded values, else among all.
+
+    `contributions` and `values` are (n, p); `columns` are the family's.
+    """
     import numpy as np
 
-    recorded = np.where(np.isnan(values), -np.inf, contributions)
-    none_recorded = np.isinf(recorded).all(axis=1)
-    best = np.where(none_recorded, contributions.argmax(axis=1), recorded.argmax(axis=1))
-    shown: np.ndarray = np.asarray(index)[best]
+    mine, unknown = contributions[:, columns], np.isnan(values[:, columns])
+    recorded = np.where(unknown, -np.inf, mine)
+    best = np.where(unknown.all(axis=1), mine.argmax(axis=1), recorded.argmax(axis=1))
+    shown: np.ndarray = np.asarray(columns)[best]
     return shown
 
 

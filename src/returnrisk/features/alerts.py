@@ -8,15 +8,20 @@ values are unknown.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from returnrisk.errors import PolicyDateError
 from returnrisk.features.catalogue import Context, Family, Feature
-from returnrisk.policy import load_policy
+from returnrisk.policy import Policy, load_policy
 from returnrisk.screening import CATEGORIES, bad_input, categories, household_facts, raise_alerts, set_aside
+from returnrisk.store.view import View
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PACK = "national"
-"""The rules of a county's own pack may raise others: a snapshot does not know the pack, and must not change with it unseen."""
+"""The rules of a county's own pack may raise others: a snapshot does not know the pack, and must not change with it unseen. For comparing,
+`alert_counts` takes any pack."""
 _f = partial(
     Feature,
     family="alerts",
@@ -32,12 +37,15 @@ FEATURES = (
 )
 
 
-def build(context: Context) -> Any:
-    """One row per household of the day: the features and `on_alert`; None where the pack has no values on the day."""
-    import ibis
-    import pyarrow as pa
+def alert_counts(view: View, *, policy: Policy) -> pd.DataFrame | None:
+    """Alerts that hold on the view's day by the rules of a pack; None where the pack has no values on the day.
 
-    view, policy, con = context.view, load_policy(PACK), context.view.store.con
+    Returns
+    -------
+    pandas.DataFrame
+        One row per household with an alert: household_id, n_alerts, n_must_visit_alerts (int64), on_alert (the latest record's day).
+    """
+    con = view.store.con
 
     def kept(name: str, rows: Any) -> Any:
         return con.create_table(f"snapshot_alert_{name}", rows, temp=True, overwrite=True)
@@ -50,17 +58,23 @@ def build(context: Context) -> Any:
         raised = raise_alerts(view, policy=policy, facts=facts, categories=answers, category_labels=labels).alerts
     except PolicyDateError:
         return None
-    held = pa.table(
-        {
-            "household_id": pa.array(raised["household_id"], pa.int64()),
-            "must_visit": pa.array(raised["must_visit"], pa.bool_()),
-            "raised_on": pa.array(raised["raised_on"], pa.date32()),
-        }
+    by_household = raised.groupby("household_id", sort=True)
+    counts = by_household.agg(
+        n_alerts=("must_visit", "size"), n_must_visit_alerts=("must_visit", "sum"), on_alert=("raised_on", "max")
     )
-    a = kept("held", ibis.memtable(held))
-    found = a.group_by("household_id").agg(
-        on_alert=a.raised_on.max(), n_alerts=a.count(), n_must_visit_alerts=a.count(where=a.must_visit)
-    )
+    return counts.reset_index().astype({"household_id": "int64", "n_alerts": "int64", "n_must_visit_alerts": "int64"})
+
+
+def build(context: Context) -> Any:
+    """One row per household of the day: the features and `on_alert`; None where the pack has no values on the day."""
+    import ibis
+    import pyarrow as pa
+
+    counts = alert_counts(context.view, policy=load_policy(PACK))
+    if counts is None:
+        return None
+    types = {"household_id": pa.int64(), "on_alert": pa.date32(), "n_alerts": pa.int64(), "n_must_visit_alerts": pa.int64()}
+    found = ibis.memtable(pa.table({name: pa.array(counts[name], kind) for name, kind in types.items()}))
     t = context.homes.select("household_id").left_join(found, "household_id").drop("household_id_right")
     return t.mutate(**{f.name: t[f.name].fill_null(0) for f in FEATURES})
 

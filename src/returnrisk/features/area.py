@@ -26,6 +26,8 @@ _f = partial(
 FEATURES = (
     _f("village_below_share", unit="share", zh="3个月前本村其他户低于监测线的比重", en="share of other households in the village below the line three months before", monotone=0),
     _f("village_mean_log_ratio", unit="log_ratio", zh="3个月前本村其他户平均收入水平", en="mean income of others in the village three months before", monotone=0),
+    _f("village_below_share_2y", unit="share", zh="前两年本村其他户低于监测线的平均比重", en="mean share of other households in the village below the line in the two years before", monotone=0),
+    _f("village_mean_log_ratio_2y", unit="log_ratio", zh="前两年本村其他户平均收入水平", en="mean income of others in the village over the two years before", monotone=0),
     _f("village_income_change", unit="log_change", zh="本村其他户收入较上年的变化（3个月前）", en="change of others' income in the village on a year before (three months ago)", monotone=0),
     _f("village_year_before_log_ratio", unit="log_ratio", zh="上年本村其他户平均收入水平", en="mean income of others in the village a year before", monotone=0),
     _f("township_below_share", unit="share", zh="3个月前本乡镇其他户低于监测线的比重", en="share of other households in the township below the line three months before", monotone=0),
@@ -45,6 +47,9 @@ def build(context: Context) -> Any:
     own = p.group_by("household_id").agg(
         **{f"log_{lag}": p.log_ratio.max(where=p.lag_months == lag) for lag in (3, 12, 15)},
         below_3=p.below.cast("int64").max(where=p.lag_months == 3),
+        # rounded: they are added up, and a mean of doubles depends on the order in which the engine adds
+        below_2y=p.below.cast("float64").mean(where=p.lag_months > 0).round(9),
+        log_2y=p.log_ratio.mean(where=(p.lag_months > 0) & p.settled).round(9),
         lived_in=p.village_code.max(),
     )
     own = own.mutate(change=own.log_3 - own.log_15)
@@ -53,6 +58,8 @@ def build(context: Context) -> Any:
     for value, place, name in (
         ("below_3", "village_code", "village_below_share"),
         ("log_3", "village_code", "village_mean_log_ratio"),
+        ("below_2y", "village_code", "village_below_share_2y"),
+        ("log_2y", "village_code", "village_mean_log_ratio_2y"),
         ("change", "village_code", "village_income_change"),
         ("log_12", "village_code", "village_year_before_log_ratio"),
         ("below_3", "township_code", "township_below_share"),

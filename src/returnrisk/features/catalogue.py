@@ -20,7 +20,7 @@ Unit = Literal[
 ]
 FamilyName = Literal[
     "income", "illness", "disability", "disaster", "subsidy", "employment", "household", "schooling", "housing", "loans", "insurance",
-    "industry", "support", "monitoring", "signals", "area", "alerts",
+    "industry", "support", "monitoring", "signals", "area", "alerts", "season",
 ]  # fmt: skip
 Responsible = Literal["household_facts", "office", "market_or_nature", "area"]
 

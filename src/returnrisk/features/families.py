@@ -20,6 +20,7 @@ from returnrisk.features import (
     loans,
     monitoring,
     schooling,
+    season,
     signals,
     subsidy,
     support,
@@ -34,8 +35,8 @@ FAMILIES: Mapping[str, Family] = {
     )
 }  # fmt: skip
 
-ON_REQUEST: Mapping[str, Family] = {alerts.FAMILY.name: alerts.FAMILY}
-"""Families that are in a snapshot only where they are named: not for learning from, but for comparing with."""
+ON_REQUEST: Mapping[str, Family] = {module.FAMILY.name: module.FAMILY for module in (alerts, season)}
+"""Families that are in a snapshot only where they are named: alerts are for comparing with, the season is for outcomes within the year."""
 EVERY: Mapping[str, Family] = {**FAMILIES, **ON_REQUEST}
 
 

@@ -11,7 +11,7 @@ from returnrisk.features.common import divide, in_last_months, zero_where_delive
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-ADULT_YEARS, OLD_YEARS = 16, 60
+INFANT_YEARS, ADULT_YEARS, OLD_YEARS = 6, 16, 60
 EMPLOYED = ("employer", "self_employed", "employee_formal", "employee_informal", "public_post", "farming", "family_worker")
 EDUCATION_YEARS = {"none": 0, "primary": 6, "lower_secondary": 9, "upper_secondary": 12, "tertiary": 15}
 _f = partial(
@@ -25,6 +25,7 @@ _home = partial(_f, record="household", verify_zh="核对农户类型和承包�
 FEATURES = (
     _f("n_members", unit="count", zh="家庭人口", en="household members", monotone=0),
     _f("n_children", unit="count", zh="16岁以下人口", en="members under 16", monotone=0),
+    _f("n_under_6", unit="count", zh="6岁以下人口", en="members under 6", monotone=0),
     _f("n_old", unit="count", zh="60岁及以上人口", en="members of 60 and over", monotone=0),
     _f("n_working_age", unit="count", zh="16至59岁人口", en="members of 16 to 59", monotone=0),
     _f("n_full_labour", unit="count", zh="普通劳动力人数", en="members with full labour capacity", monotone=-1),
@@ -36,6 +37,7 @@ FEATURES = (
     _f("oldest_age", unit="age", zh="最大成员年龄", en="age of the oldest member", monotone=0),
     _f("adult_education_years", unit="years", zh="成年人平均受教育年限", en="mean schooling of adults", monotone=-1),
     _f("head_education_years", unit="years", zh="户主受教育年限", en="schooling of the head", monotone=-1),
+    _f("best_education_years", unit="years", zh="成年人最高受教育年限", en="schooling of the most schooled adult", monotone=-1),
     _f("n_students", unit="count", zh="义务教育阶段后在校生人数", en="students beyond compulsory school", monotone=0),
     _f("n_working", unit="count", zh="就业人数", en="members with work", monotone=-1),
     _f("working_share", unit="share", zh="就业人数占比", en="share of members with work", monotone=-1),
@@ -43,6 +45,8 @@ FEATURES = (
     _f("n_informal_employees", unit="count", zh="灵活务工人数", en="members with casual jobs", monotone=0),
     _f("n_own_account", unit="count", zh="个体经营或雇主人数", en="members with a business of their own", monotone=0),
     _f("head_works", unit="flag", zh="户主有工作", en="the head has work", monotone=-1),
+    _f("spouse_works", unit="flag", zh="户主配偶有工作", en="the head's spouse has work", monotone=-1),
+    _f("n_idle_adults", unit="count", zh="未就业也未在校的16至59岁人数", en="members of 16 to 59 neither at work nor at school", monotone=0),
     _f("n_unemployed", unit="count", zh="待业人数", en="unemployed members", monotone=1),
     _f("n_away", unit="count", zh="外出务工人数", en="members working away", monotone=0),
     _f("n_employee_insured", unit="count", zh="参加职工医保人数", en="members with a job's health cover", monotone=0),
@@ -69,6 +73,7 @@ def build(context: Context) -> Any:
         on_member=who.on_member.max(),
         n_members=who.count(),
         n_children=n(~adult),
+        n_under_6=n(age < INFANT_YEARS),
         n_old=n(age >= OLD_YEARS),
         n_working_age=n(adult & (age < OLD_YEARS)),
         n_full_labour=n(who.labour_capacity == "full"),
@@ -79,12 +84,15 @@ def build(context: Context) -> Any:
         mean_age=age.mean(),
         adult_education_years=years.mean(where=adult),
         head_education_years=years.max(where=who.relation == "head"),
+        best_education_years=years.max(where=adult),
         n_students=n(who.in_school & adult),
         n_working=n(working),
         n_formal_employees=n(who.employment == "employee_formal"),
         n_informal_employees=n(who.employment == "employee_informal"),
         n_own_account=n(who.employment.isin(("self_employed", "employer"))),
         head_works=working.cast("int8").max(where=who.relation == "head"),
+        spouse_works=working.cast("int8").max(where=who.relation == "spouse"),
+        n_idle_adults=n(adult & (age < OLD_YEARS) & ~working & ~who.in_school.fill_null(False)),
         n_unemployed=n(who.employment == "unemployed"),
         n_away=n(who.works_away),
         n_employee_insured=n(who.employee_insurance),

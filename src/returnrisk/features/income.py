@@ -32,16 +32,27 @@ FEATURES = (
     _f("income_log_ratio", unit="log_ratio", shown_as="income_line_ratio", zh="人均纯收入（对数）", en="net income per head (log)", monotone=-1),
     _f("income_prior_mean", unit="log_ratio", zh="前两年人均纯收入的平均", en="mean income in the two years before", monotone=-1),
     _f("income_prior_min", unit="log_ratio", zh="前两年人均纯收入的最低值", en="lowest income in the two years before", monotone=-1),
+    _f("income_prior_max", unit="log_ratio", zh="前两年人均纯收入的最高值", en="highest income in the two years before", monotone=-1),
+    _f("income_prior_last", unit="log_ratio", zh="上一次核算的人均纯收入", en="income at the last account before", monotone=-1),
     _f("income_mean_log_ratio", unit="log_ratio", zh="本期及前两年人均纯收入的平均", en="mean income now and in the two years before", monotone=-1),
     _f("n_prior_below_line", unit="count", zh="前两年低于监测线的季末次数", en="quarter-ends below the line in the two years before", monotone=1),
     _f("n_prior_settlements", unit="count", zh="前两年可核算的季末次数", en="quarter-ends with a computable account in the two years before", monotone=0),
     _f("income_change_3m", unit="log_change", zh="人均纯收入较3个月前的变化", en="change of net income per head on three months before", monotone=0),
     _f("income_change_12m", unit="log_change", zh="人均纯收入较上年同期的变化", en="change of net income per head on a year before", monotone=0),
+    _f("income_change_last", unit="log_change", zh="人均纯收入较上一次核算的变化", en="change of net income per head on the last account before", monotone=0),
     _f("recent_income_change", unit="lines", zh="近3个月人均纯收入较上年同期的变化", en="last three months' net income per head against the same months a year before", monotone=0),
+    _f("recent_income_line_ratio", unit="lines", zh="近3个月人均纯收入（折年）", en="net income per head of the last three months, as a year's", monotone=0),
+    _f("income_last_month", unit="lines", zh="最近一个账期月人均纯收入（折年）", en="net income per head of the last closed month, as a year's", monotone=0),
+    _f("income_month_before_last", unit="lines", zh="上一账期月人均纯收入（折年）", en="net income per head of the month before the last closed one, as a year's", monotone=0),
+    _f("recent_remittance", unit="lines", zh="近3个月人均赡养及汇款（折年）", en="remittances per head of the last three months, as a year's", monotone=0),
+    _f("remittance_last_month", unit="lines", zh="最近一个账期月人均赡养及汇款（折年）", en="remittances per head of the last closed month, as a year's", monotone=0),
     _f("operating_line_ratio", unit="lines", zh="人均经营性净收入", en="operating income per head", monotone=0),
     _f("wage_line_ratio", unit="lines", zh="人均工资性收入", en="wage income per head", monotone=0),
     _f("property_line_ratio", unit="lines", zh="人均财产性收入", en="property income per head", monotone=0),
     _f("transfer_line_ratio", unit="lines", zh="人均转移性收入", en="transfer income per head", monotone=0),
+    _f("operating_prior_mean", unit="lines", zh="前两年人均经营性净收入的平均", en="mean operating income per head in the two years before", monotone=0),
+    _f("wage_prior_mean", unit="lines", zh="前两年人均工资性收入的平均", en="mean wage income per head in the two years before", monotone=0),
+    _f("transfer_prior_mean", unit="lines", zh="前两年人均转移性收入的平均", en="mean transfer income per head in the two years before", monotone=0),
     _f("operating_change_12m", unit="lines", zh="人均经营性净收入较上年的变化", en="change of operating income per head on a year before", monotone=0),
     _f("wage_change_12m", unit="lines", zh="人均工资性收入较上年的变化", en="change of wage income per head on a year before", monotone=0),
     _f("transfer_change_12m", unit="lines", zh="人均转移性收入较上年的变化", en="change of transfer income per head on a year before", monotone=0),
@@ -56,6 +67,11 @@ FEATURES = (
     _f("regular_income_line_ratio", unit="lines", zh="扣除一次性收入后的人均纯收入", en="net income per head without one-off income", monotone=0),
     _f("income_without_top_item", unit="lines", zh="扣除最大一项收入后的人均纯收入", en="net income per head without its largest item", monotone=0),
     _f("income_without_top_earner", unit="lines", zh="扣除最高收入成员后的人均纯收入", en="net income per head without the top earner's", monotone=0),
+    _f("secure_line_ratio", unit="lines", zh="人均稳定工资和养老金", en="regular wages and pensions per head", monotone=0),
+    _f("core_income_line_ratio", unit="lines", zh="扣除补助补贴和一次性收入后的人均纯收入", en="net income per head without benefits and one-off income", monotone=0),
+    _f("income_without_casual", unit="lines", zh="扣除零散务工和经营收入后的人均纯收入", en="net income per head without casual wages and own business", monotone=0),
+    _f("regular_income_without_top_earner", unit="lines", zh="扣除最高收入成员和一次性收入后的人均纯收入", en="net income per head without the top earner's and one-off income", monotone=0),
+    _f("income_by_root_of_members", unit="lines", zh="家庭纯收入除以人口的平方根", en="net household income over the square root of its members", monotone=0),
     _f("n_earners", unit="count", zh="有个人收入记录的成员数", en="members with an income of their own on record", monotone=0),
     _f("top_item_share", unit="share", zh="最大一项收入占总收入的比重", en="share of the largest item in gross income", monotone=0),
     _f("n_income_items", unit="count", zh="收入项目数", en="number of income items", monotone=0),
@@ -76,6 +92,11 @@ def build(context: Context) -> Any:
         regular_income_line_ratio=divide(joined.net_cny - joined.one_off_cny.fill_null(0), unit),
         income_without_top_item=divide(joined.net_cny - joined.top_item_cny.fill_null(0), unit),
         income_without_top_earner=divide(joined.net_cny - joined.top_earner_cny, unit),
+        secure_line_ratio=_in_lines(joined, "secure_cny"),
+        core_income_line_ratio=divide(joined.net_cny - joined.not_core_cny.fill_null(0), unit),
+        income_without_casual=divide(joined.net_cny - joined.insecure_cny.fill_null(0), unit),
+        regular_income_without_top_earner=divide(joined.net_cny - joined.top_earner_cny - joined.one_off_cny.fill_null(0), unit),
+        income_by_root_of_members=joined.income_line_ratio * joined.n_members.sqrt(),
         stable_wage_line_ratio=_in_lines(joined, "stable_cny"),
         casual_wage_line_ratio=_in_lines(joined, "casual_cny"),
         pension_line_ratio=_in_lines(joined, "pension_cny"),
@@ -84,6 +105,11 @@ def build(context: Context) -> Any:
         top_item_share=divide(joined.top_item_cny, joined.gross_cny),
         recent_income_change=divide(joined.recent_net_cny - joined.recent_net_before_cny, joined.line_heads),
         recent_wage_change=divide(joined.recent_wage_cny - joined.recent_wage_before_cny, joined.line_heads),
+        recent_income_line_ratio=divide(joined.recent_net_cny.cast("float64") * 4, joined.line_heads),
+        income_last_month=divide(joined.last_net_cny.cast("float64") * 12, joined.line_heads),
+        income_month_before_last=divide(joined.second_net_cny.cast("float64") * 12, joined.line_heads),
+        recent_remittance=divide(joined.recent_remittance_cny.cast("float64") * 4, joined.line_heads),
+        remittance_last_month=divide(joined.last_remittance_cny.cast("float64") * 12, joined.line_heads),
         n_income_items=where(joined.computable, joined.n_income_items.fill_null(0)),
         income_variation=_variation(joined),
     ).select("household_id", "on_income", *[f.name for f in FEATURES])
@@ -105,9 +131,11 @@ def _levels(context: Context) -> ir.Table:
         return p[column].max(where=p.lag_months == lag)
 
     earlier = (p.lag_months > 0) & p.settled  # the past is told by whole accounts, today's may be scaled
+    last = p.log_ratio.argmin(p.lag_months, where=earlier & p.log_ratio.notnull())
     return p.group_by("household_id").agg(
         net_cny=at(0, "net_cny"),
         gross_cny=at(0, "gross_cny"),
+        n_members=at(0, "n_members"),
         computable=at(0, "computable"),
         line_months=at(0, "line_months"),
         line_heads=at(0, "line_heads"),
@@ -117,11 +145,15 @@ def _levels(context: Context) -> ir.Table:
         income_prior_mean=p.log_ratio.mean(where=earlier).round(9),
         income_mean_log_ratio=p.log_ratio.mean(where=earlier | (p.lag_months == 0)).round(9),
         income_prior_min=p.log_ratio.min(where=earlier),
+        income_prior_max=p.log_ratio.max(where=earlier),
+        income_prior_last=last,
+        income_change_last=at(0, "log_ratio") - last,
         n_prior_below_line=p.below.cast("int64").sum(where=earlier),
         n_prior_settlements=p.log_ratio.count(where=earlier),
         income_change_3m=at(0, "log_ratio") - at(3, "log_ratio"),
         income_change_12m=at(0, "log_ratio") - at(12, "log_ratio"),
         **{f"{s}_line_ratio": at(0, f"{s}_ratio") for s in ("operating", "wage", "property", "transfer")},
+        **{f"{s}_prior_mean": p[f"{s}_ratio"].mean(where=earlier).round(9) for s in ("operating", "wage", "transfer")},
         **{f"{s}_change_12m": at(0, f"{s}_ratio") - at(12, f"{s}_ratio") for s in ("operating", "wage", "transfer")},
     )
 
@@ -141,6 +173,9 @@ def _items(context: Context) -> ir.Table:
         stable_cny=total(STABLE_WAGE_ITEMS),
         casual_cny=total(CASUAL_WAGE_ITEMS),
         pension_cny=total(("pension",)),
+        secure_cny=total((*STABLE_WAGE_ITEMS, "pension")),
+        not_core_cny=total(tuple(dict.fromkeys((*BENEFIT_ITEMS, *ONE_OFF_ITEMS)))),
+        insecure_cny=by_item.net_cny.sum(where=by_item.item.isin(CASUAL_WAGE_ITEMS) | operating).fill_null(0),
         remittance_cny=total(("remittance",)),
         top_item_cny=by_item.net_cny.max(),
         n_income_items=by_item.item.nunique(),
@@ -180,11 +215,14 @@ def _recent(context: Context) -> ir.Table:
     now, three, six = context.ending_on, Window("trailing", 3), Window("trailing", 6)
     before = add_months(now, -12)
     quarter, rows = window_frame([now, before], window=three), _periods_up_to_now(context, three)
-    latest = rows.group_by("household_id").agg(net_cny=rows.net_cny.sum(), wage_cny=rows.wage_cny.sum())
+    latest = _months_of(rows, now)
     past = window_sums(context.view, ends=[before], window=three)
     past = past.select("household_id", "ending_on", "net_cny", wage_cny="net_wage_cny")
     sums = latest.mutate(ending_on=ibis.literal(now)).select(*past.columns).union(past)
     known = _present(context, quarter, minimum=3).left_join(sums, ["household_id", "ending_on"])
+    known = known.drop("household_id_right", "ending_on_right")
+    own = latest.drop("net_cny", "wage_cny")
+    known = known.left_join(own, "household_id").drop("household_id_right")
     is_now = known.lag_months == 0
 
     def at(amount: Any, condition: Any) -> Any:
@@ -194,6 +232,7 @@ def _recent(context: Context) -> ir.Table:
         recent_net_cny=at(known.net_cny, is_now),
         recent_net_before_cny=at(known.net_cny, ~is_now),
         recent_wage_cny=at(known.wage_cny, is_now),
+        **{c: at(known[c], is_now) for c in own.columns if c != "household_id"},
         recent_wage_before_cny=at(known.wage_cny, ~is_now),
     )
     half, rows = window_frame([now], window=six), _periods_up_to_now(context, six)
@@ -203,11 +242,33 @@ def _recent(context: Context) -> ir.Table:
     return wages.left_join(change, "household_id").drop("household_id_right")
 
 
+def _months_of(rows: ir.Table, now: Any) -> ir.Table:
+    """Sums of `_by_period` by household: net_cny, wage_cny, recent_remittance_cny, and of single months, an amount for several spread evenly."""
+    months = (rows.period_end.year() - rows.period_start.year()) * 12 + rows.period_end.month() - rows.period_start.month() + 1
+    lag = (now.year - rows.period_end.year()) * 12 + now.month - rows.period_end.month()
+
+    def of(column: str, k: int) -> Any:
+        share = (rows[column] / months).cast("decimal(38,2)")
+        return share.sum(where=(lag <= k) & (lag + months > k))
+
+    return rows.group_by("household_id").agg(
+        net_cny=rows.net_cny.sum(),
+        wage_cny=rows.wage_cny.sum(),
+        recent_remittance_cny=rows.remittance_cny.sum(),
+        last_net_cny=of("net_cny", 0),
+        second_net_cny=of("net_cny", 1),
+        last_remittance_cny=of("remittance_cny", 0),
+    )
+
+
 def _by_period(rows: ir.Table) -> ir.Table:
     """Rows of the ledger by household and period: net_cny, wage_cny (net), n_wages (wages above zero)."""
     wage = rows.source == "wage"
     return rows.group_by("household_id", "period_start", "period_end").agg(
-        net_cny=rows.net_cny.sum(), wage_cny=rows.net_cny.sum(where=wage), n_wages=rows.count(where=wage & (rows.net_cny > 0))
+        net_cny=rows.net_cny.sum(),
+        wage_cny=rows.net_cny.sum(where=wage),
+        remittance_cny=rows.net_cny.sum(where=rows.item == "remittance"),
+        n_wages=rows.count(where=wage & (rows.net_cny > 0)),
     )
 
 

@@ -113,8 +113,7 @@ class AlertRules(RiskLearner):
 
     def _position(self, matrix: FloatArray) -> FloatArray:
         visits, every = self._columns()
-        n = np.maximum(matrix[:, [visits, every]], 0.0)
-        return np.asarray(n[:, 0] + n[:, 1] / (n[:, 1] + 1))
+        return alert_position(matrix[:, visits], matrix[:, every])
 
     def _fitted_state(self) -> dict[str, Any]:
         return {"slope": self.slope_, "intercept": self.intercept_, "base_log_odds": self.base_log_odds_}
@@ -122,6 +121,18 @@ class AlertRules(RiskLearner):
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.slope_, self.intercept_ = float(state["slope"]), float(state["intercept"])
         self.base_log_odds_ = float(state["base_log_odds"])
+
+
+def alert_position(n_must_visit: ArrayLike, n_alerts: ArrayLike) -> FloatArray:
+    """Where a county with rules and no model would place households, (n,): by alerts that ask for a visit, then by all alerts.
+
+    Examples
+    --------
+    >>> alert_position([0, 0, 1, 2], [0, 3, 1, 2]).round(2).tolist()
+    [0.0, 0.75, 1.5, 2.67]
+    """
+    visits, every = (np.maximum(np.asarray(n, dtype=np.float64), 0.0) for n in (n_must_visit, n_alerts))
+    return np.asarray(visits + every / (every + 1))
 
 
 def _log_odds(rate: float) -> float:

@@ -321,18 +321,20 @@ def _step_effects(blocks: Sequence[Steps], outcome: FloatArray, weight: FloatArr
     """Log-odds of every step by penalised likelihood under the bounds, per feature."""
     from scipy.optimize import minimize
 
-    inputs = np.column_stack([np.ones(len(outcome)), *(block.inputs for block in blocks)])
     least = np.concatenate([[-np.inf], *(block.least for block in blocks)])
+    inputs, pattern = _patterns(np.column_stack([np.ones(len(outcome)), *(block.inputs for block in blocks)]))
+    rows = np.bincount(pattern, weights=weight)
+    events = np.bincount(pattern, weights=weight * outcome)
     total = weight.sum()
-    rate = float(np.average(outcome, weights=weight))
+    rate = float(events.sum() / total)
     start = np.zeros(inputs.shape[1])
     start[0] = np.log(rate / (1 - rate))
 
     def loss(where: FloatArray) -> tuple[float, FloatArray]:
         log_odds = inputs @ where
         pulled = np.r_[0.0, where[1:]] * penalty
-        value = weight @ (np.logaddexp(0, log_odds) - outcome * log_odds) + pulled @ where / 2
-        slope = inputs.T @ (weight * (sigmoid(log_odds) - outcome)) + pulled
+        value = rows @ np.logaddexp(0, log_odds) - events @ log_odds + pulled @ where / 2
+        slope = inputs.T @ (rows * sigmoid(log_odds) - events) + pulled
         return float(value / total), slope / total
 
     bounds = [(None if np.isinf(low) else low, None) for low in least]
@@ -341,6 +343,13 @@ def _step_effects(blocks: Sequence[Steps], outcome: FloatArray, weight: FloatArr
     )
     ends = np.cumsum([len(block.least) for block in blocks])
     return list(np.split(found.x[1:], ends[:-1]))
+
+
+def _patterns(inputs: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
+    """The different rows of a matrix of 0 and 1, and which of them each row is: many households take the same steps."""
+    packed = np.packbits(inputs.astype(bool), axis=1)
+    _, first, which = np.unique(packed.view(np.dtype((np.void, packed.shape[1]))).ravel(), return_index=True, return_inverse=True)
+    return inputs[first], which
 
 
 def _band_effects(block: Steps, effect: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ A card is a plain dictionary so that it travels as JSON:
     metrics     [{"population", "score", "metric", "value", "low", "high", "n", "base_rate"}, ...], no figure without its interval and base rate
     limits      [text, ...]
 
-Further keys are kept and shown at the end.
+`recalibration` is what moved since the parent (`returnrisk.recalibration`). Further keys are kept and shown at the end.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 _TEXTS = ("name", "purpose", "cohort", "outcome", "data_fingerprint")
 _PARTS = ("fit", "calibrate", "test")
 _METRIC = ("population", "score", "metric", "value", "low", "high", "n", "base_rate")
+_COMPARED = ("before", "after", "difference")
 _KNOWN = (*_TEXTS, "periods", "n", "events", "metrics", "limits")
 
 
@@ -70,9 +71,26 @@ def render_card(card: Mapping[str, Any]) -> str:
         for r in card["metrics"]
     ]
     lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]
-    if extra := sorted(set(card) - set(_KNOWN)):
+    lines += _recalibration(card.get("recalibration"))
+    if extra := sorted(set(card) - {*_KNOWN, "recalibration"}):
         lines += ["## Further facts", "", *[f"- {key}: {card[key]}" for key in extra], ""]
     return "\n".join(lines)
+
+
+def _recalibration(facts: Mapping[str, Any] | None) -> list[str]:
+    """What moved since the parent, and whether it was for the better on days neither had seen; nothing of a model that was trained."""
+    if facts is None:
+        return []
+    compared = facts["before_and_after"]
+    rows = [
+        f"| {r['metric']} | "
+        + " | ".join(f"{_figure(r[c])} ({_figure(r[f'{c}_low'])} to {_figure(r[f'{c}_high'])})" for c in _COMPARED)
+        + " |"
+        for r in compared
+    ]
+    said = [f"- {key}: {value}" for key, value in facts.items() if key != "before_and_after"]
+    head = ["| held-out days | before | after | difference |", "|---|---|---|---|"]
+    return ["## Recalibrated", "", *said, "", *head, *rows, ""]
 
 
 def _figure(value: float | None) -> str:

@@ -94,6 +94,7 @@ class Catalogue:
         params: Mapping[str, object],
         tags: Mapping[str, str],
         bundle_location: str,
+        files: Mapping[str, bytes] | None = None,
     ) -> ModelVersion:
         """Log a run, register its bundle as a version, and give that version the alias `candidate`.
 
@@ -107,6 +108,8 @@ class Catalogue:
             Written to the run; nested parameters are joined by dots.
         bundle_location
             The bundle's folder, relative to the project.
+        files
+            Name to content: what the run keeps below `evaluation/` beside the model.
 
         Raises
         ------
@@ -122,7 +125,7 @@ class Catalogue:
                 version = known[-1].version
                 client.set_model_version_tag(bundle.name, str(version), _BUNDLE, location)
             else:
-                run_id = _log_run(client, bundle, metrics=metrics, params=flat, tags=tags, owner=self._owner())
+                run_id = _log_run(client, bundle, metrics=metrics, params=flat, tags=tags, owner=self._owner(), files=files or {})
                 version = _register(client, bundle, run_id=run_id, location=location)
             client.set_registered_model_alias(bundle.name, CANDIDATE, str(version))
             return _find(client, bundle.name, version)
@@ -263,7 +266,14 @@ class Catalogue:
 
 
 def _log_run(
-    client: Any, bundle: Bundle, *, metrics: Mapping[str, float], params: Mapping[str, str], tags: Mapping[str, str], owner: str
+    client: Any,
+    bundle: Bundle,
+    *,
+    metrics: Mapping[str, float],
+    params: Mapping[str, str],
+    tags: Mapping[str, str],
+    owner: str,
+    files: Mapping[str, bytes],
 ) -> str:
     """A finished run with the model among its artifacts; FAILED if anything goes wrong, RUNNING only while this process lives."""
     from mlflow.entities import Metric, Param
@@ -282,6 +292,9 @@ def _log_run(
             model = Path(folder, "model")
             _save_pyfunc(bundle, model)
             client.log_artifacts(run_id, str(model), "model")
+            for name in sorted(files):
+                Path(folder, name).write_bytes(files[name])
+                client.log_artifact(run_id, str(Path(folder, name)), "evaluation")
     except BaseException:
         client.set_terminated(run_id, "FAILED")
         raise

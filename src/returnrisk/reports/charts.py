@@ -16,7 +16,7 @@ FONT = "Noto Sans CJK SC, Microsoft YaHei, PingFang SC, sans-serif"
 COLOURS = ("#0072B2", "#E69F00", "#555555", "#009E73", "#CC79A7")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 2])
-MUST_COLOUR, MODEL_COLOUR, UNSPLIT_COLOUR = "#D55E00", "#0072B2", "#B8B8B8"
+MUST_COLOUR, MODEL_COLOUR, UNSPLIT_COLOUR, LOT_COLOUR = "#D55E00", "#0072B2", "#B8B8B8", "#009E73"
 MOST_BARS = 40
 
 
@@ -118,8 +118,12 @@ def make_up(published: pd.DataFrame) -> Any:
     parts = {
         "chart.must_visit": areas["must_visit_low"].where(known, 0),
         "chart.by_model": areas["model_low"].where(known, 0),
-        "chart.unsplit": areas["listed"].where(~known, 0),
+        "chart.unsplit": (areas["listed"] - areas["random"]).where(~known, 0),
     }
+    colours = [MUST_COLOUR, MODEL_COLOUR, UNSPLIT_COLOUR]
+    if (areas["random"] > 0).any():
+        parts["chart.by_lot"] = areas["random"]
+        colours.append(LOT_COLOUR)
     labels = [_axis(key) for key in parts]
     long = pd.concat(
         [
@@ -140,7 +144,7 @@ def make_up(published: pd.DataFrame) -> Any:
                 "part:N",
                 title=None,
                 sort=labels,
-                scale=alt.Scale(domain=labels, range=[MUST_COLOUR, MODEL_COLOUR, UNSPLIT_COLOUR]),
+                scale=alt.Scale(domain=labels, range=colours),
             ),
             tooltip=[alt.Tooltip("area:N"), alt.Tooltip("part:N"), alt.Tooltip("n:Q")],
         )

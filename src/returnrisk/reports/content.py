@@ -19,7 +19,7 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "strata": (("stratum",), ("households", "expected_falls")),
     "make_up": (
         ("level", "area_code"),
-        ("area_name", "capacity", "households", "eligible", "monitored", "must_visit", "model", "listed"),
+        ("area_name", "capacity", "households", "eligible", "monitored", "must_visit", "model", "random", "listed"),
     ),
     "coverage": (
         ("table_name",),

@@ -1,4 +1,4 @@
-"""The three sheets of a township's workbook: the printed list, the same in English without identities, the notes."""
+"""The sheets of a township's workbook: the printed list, the same in English without identities, the notes."""
 
 from __future__ import annotations
 
@@ -34,6 +34,15 @@ LIST_COLUMNS = (
     Column("finding", 9.6, centred=True),
     Column("remarks", 11),
 )
+FOLLOW_UP_COLUMNS = (
+    Column("village", 10),
+    Column("head", 10),
+    Column("phone", 14),
+    Column("address", 24),
+    Column("code", 17, centred=True),
+    Column("follow_up", 20, centred=True),
+    Column("on_list", 14, centred=True),
+)
 ENGLISH_COLUMNS = (
     Column("number", 5, centred=True),
     Column("village", 10),
@@ -60,23 +69,19 @@ class TownshipList:
     n_without_identity: int
     area: dict[Any, Any] | None
     estimand: Estimand = "observed"
+    follow_up: pd.DataFrame | None = None
 
 
 def write_list(book: Any, content: TownshipList) -> None:
     """Write the sheet a township prints: Chinese, with identities, places to fill in, and lines to sign."""
     sheet = book.add_worksheet(text("workbook.sheet_list").zh)
     pen, last = Pen(book, sheet), len(LIST_COLUMNS) - 1
-    n_must = int((content.rows["kind"] == "must_visit").sum())
-    facts = {
-        "as_of": content.as_of,
-        "listed": len(content.rows),
-        "must_visit": n_must,
-        "model": len(content.rows) - n_must,
-        "model_version": content.model_version,
-    }
+    kinds = {kind: int((content.rows["kind"] == kind).sum()) for kind in ("must_visit", "model", "random")}
+    facts = {"as_of": content.as_of, "listed": len(content.rows), **kinds, "model_version": content.model_version}
+    subtitle = "workbook.subtitle_lot" if kinds["random"] else "workbook.subtitle"
     bands = [
         (text("workbook.title", township=content.township).zh, "title", 32),
-        (text("workbook.subtitle", **facts).zh, "line", 20),
+        (text(subtitle, **facts).zh, "line", 20),
         (text("decides.nothing").zh + text("decides.rights").zh, "notice", 36),
         (text("workbook.legend").zh, "small", 18),
     ]
@@ -94,6 +99,29 @@ def write_list(book: Any, content: TownshipList) -> None:
     _ask_for_findings(sheet, header + 1, end, content)
     sheet.freeze_panes(header + 1, 3)
     _print_set_up(sheet, content, header=header, last_row=end + 2, last_column=last)
+
+
+def write_follow_up(book: Any, content: TownshipList) -> None:
+    """Write who is followed because of help, whatever the risk: Chinese, with identities, without any probability."""
+    if content.follow_up is None or content.follow_up.empty:
+        return
+    sheet = book.add_worksheet(text("workbook.sheet_follow_up").zh)
+    pen, last = Pen(book, sheet), len(FOLLOW_UP_COLUMNS) - 1
+    pen.band(0, last, text("workbook.follow_up_title", township=content.township, as_of=content.as_of).zh, "line")
+    _write_header(pen, 1, FOLLOW_UP_COLUMNS, language="zh")
+    for row, household in enumerate(content.follow_up.to_dict("records"), start=2):
+        on_list = text("workbook.on_list" if household["on_list"] else "workbook.not_on_list").zh
+        words = [
+            household["village_name"],
+            household["head_name"],
+            household["phone"],
+            household["address"],
+            household["pseudonym"],
+        ]
+        for at, word in enumerate([*words, household["reason_zh"], on_list]):
+            pen.text(row, at, str(word), "centred" if FOLLOW_UP_COLUMNS[at].centred else "cell")
+    sheet.freeze_panes(2, 2)
+    _print_set_up(sheet, content, header=1, last_row=1 + len(content.follow_up), last_column=last)
 
 
 def _write_header(pen: Pen, row: int, columns: Sequence[Column], *, language: str) -> None:
@@ -147,6 +175,8 @@ def _height(words: dict[str, str], columns: Sequence[Column]) -> float:
 def _kind(household: dict[Any, Any]) -> Text:
     if household["kind"] == "must_visit":
         return text("kind.must_visit")
+    if household["kind"] == "random":
+        return text("kind.random")
     return text("kind.model") if household["computable"] else text("kind.model_incomplete")
 
 
@@ -251,7 +281,7 @@ def _notes(content: TownshipList) -> list[tuple[Text, list[Text]]]:
     words = [
         meaning,
         text(f"estimand.{content.estimand}"),
-        *(text(f"kind.{name}") for name in ("must_visit_meaning", "model_meaning", "incomplete_meaning")),
+        *(text(f"kind.{name}") for name in ("must_visit_meaning", "model_meaning", "random_meaning", "incomplete_meaning")),
     ]
     findings = [text(f"notes.finding_{key.removeprefix('finding.')}") for key in FINDINGS]
     return [
@@ -272,12 +302,19 @@ def _tier_notes(content: TownshipList) -> list[Text]:
     return [*found, text("kind.tier_assumed")]
 
 
+def _count(value: Any) -> int:
+    """A count that may be missing."""
+    return 0 if value is None or value != value else int(value)  # noqa: PLR0124 (NaN)
+
+
 def _area_notes(content: TownshipList) -> list[Text]:
     """What the township's own row of the make-up says; only its own."""
     found = []
     if content.area is not None:
         numbers = {name: int(content.area[name]) for name in ("capacity", "listed", "left_out", "monitored")}
         found.append(text("notes.township", township=content.township, **numbers))
+        if (n := _count(content.area.get("follow_up"))) > 0:
+            found.append(text("notes.follow_up", n=n, missed=_count(content.area["follow_up_not_listed"])))
         for name, key in (("over_capacity", "notes.over_capacity"), ("ties_at_cut", "notes.ties")):
             if (n := int(content.area[name])) > 0:
                 found.append(text(key, n=n))

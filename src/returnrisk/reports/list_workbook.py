@@ -12,7 +12,7 @@ import pandas as pd
 from returnrisk.config import Estimand
 from returnrisk.errors import ContractViolation, NotEnoughDataError
 from returnrisk.reports.cells import printable
-from returnrisk.reports.list_sheets import TownshipList, write_english, write_list, write_notes
+from returnrisk.reports.list_sheets import TownshipList, write_english, write_follow_up, write_list, write_notes
 from returnrisk.reports.texts import text
 from returnrisk.store.files import write_atomically
 from returnrisk.visits.spec import DEFAULT_TIERS, Tier
@@ -24,7 +24,7 @@ _LIST_COLUMNS = (
 )
 
 
-def write_township_workbooks(
+def write_township_workbooks(  # noqa: PLR0913 (one argument per thing a workbook states)
     visit_list: pd.DataFrame,
     identity: pd.DataFrame | None,
     folder: Path,
@@ -34,6 +34,7 @@ def write_township_workbooks(
     tiers: Sequence[Tier] = DEFAULT_TIERS,
     make_up: pd.DataFrame | None = None,
     estimand: Estimand = "observed",
+    follow_up: pd.DataFrame | None = None,
 ) -> list[Path]:
     """Write `走访名单_<township_code>_<as_of>.xlsx` into `folder` for every township on the list, each whole or not at all.
 
@@ -53,6 +54,8 @@ def write_township_workbooks(
         `VisitList.make_up()`; its row of the township goes into the notes.
     estimand
         What the risk is of: as households are helped, or without new help; the notes say it.
+    follow_up
+        `visits.follow_up` with village_name: the township's part becomes a sheet.
 
     Returns
     -------
@@ -80,6 +83,7 @@ def write_township_workbooks(
     """
     as_of, model_version = _checked(visit_list)
     rows = _with_identity(visit_list, identity).sort_values(["township_code", "rank"], ignore_index=True)
+    register = None if follow_up is None else _with_identity(follow_up, identity).sort_values("household_id")
     areas = {} if make_up is None else {int(area["area_code"]): area for area in make_up.to_dict("records")}
     paths = []
     for township_code, part in rows.groupby("township_code"):
@@ -94,6 +98,7 @@ def write_township_workbooks(
             n_without_identity=int((part[list(IDENTITY_COLUMNS)] == "").all(axis=1).sum()),
             area=areas.get(int(str(township_code))),
             estimand=estimand,
+            follow_up=None if register is None else register[register["township_code"] == township_code],
         )
         data = workbook_bytes(content)
         path = folder / f"走访名单_{township_code}_{as_of.isoformat()}.xlsx"
@@ -116,6 +121,7 @@ def workbook_bytes(content: TownshipList) -> bytes:
             }
         )
         write_list(book, content)
+        write_follow_up(book, content)
         write_notes(book, content)
         write_english(book, content)
     return stream.getvalue()

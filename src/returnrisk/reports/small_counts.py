@@ -1,7 +1,7 @@
 """Counts of one to four households already below the line are not published exactly: a village knows who they are.
 
 A township's must-visits of 1 to 4 become the range 1–4, and what would give them away becomes a range too: the township's count by
-model (listed minus must-visits), every sum over such townships, and in the strata those at risk (the rest). Ranges are built from
+model (listed minus those by lot minus must-visits), every sum over such townships, and in the strata those at risk (the rest). Ranges are built from
 what is published, so that no subtraction tells more than "1 to 4". Counts of other people are not of a sensitive state and stay
 exact. The township's own workbook, which names the households, is not a publication.
 """
@@ -21,7 +21,7 @@ def publish_make_up(make_up: pd.DataFrame) -> pd.DataFrame:
     Examples
     --------
     >>> towns = pd.DataFrame({"level": ["township", "township", "county"], "area_code": [530123100, 530123101, 530123]})
-    >>> towns = towns.assign(must_visit=[3, 9, 12], listed=[40, 40, 80], model=[37, 31, 68], over_capacity=0)
+    >>> towns = towns.assign(must_visit=[3, 9, 12], listed=[40, 40, 80], model=[37, 31, 68], random=0, over_capacity=0)
     >>> publish_make_up(towns)[["must_visit_low", "must_visit_high", "model_low", "model_high"]].values.tolist()
     [[1, 4, 36, 39], [9, 9, 31, 31], [10, 13, 67, 70]]
     """
@@ -35,11 +35,12 @@ def publish_make_up(make_up: pd.DataFrame) -> pd.DataFrame:
     low = low.mask(county, make_up["area_code"].map(sums["low"])).astype("int64")
     high = high.mask(county, make_up["area_code"].map(sums["high"])).astype("int64")
     tells = county & (make_up["area_code"].map(sums["telling"]) > 0)
+    ranked = make_up["listed"] - make_up["random"]
     return make_up.drop(columns=["must_visit", "model"]).assign(
         must_visit_low=low,
         must_visit_high=high,
-        model_low=(make_up["listed"] - high).clip(lower=0),
-        model_high=make_up["listed"] - low,
+        model_low=(ranked - high).clip(lower=0),
+        model_high=ranked - low,
         over_capacity=make_up["over_capacity"].astype("Int64").mask(tells | telling),
     )
 

@@ -51,6 +51,8 @@ def sentences(frames: Mapping[str, pd.DataFrame], content: ReportContent) -> tup
         text("summary.apart", **{name: counts[name] for name in ("below_line", "not_computable", "monitored")}),
         _list_sentence(counties),
     ]
+    if (by_lot := counties["random"].sum()) > 0:
+        said.append(text("summary.by_lot", n=numbers.count(by_lot)))
     if (over := counties["over_capacity"].sum()) > 0:
         said.append(text("summary.over", n=numbers.count(over)))
     return (*said, *accuracy(frames, content), _delivery_sentence(frames["coverage"]))

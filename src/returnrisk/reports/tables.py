@@ -84,7 +84,8 @@ def strata(published: pd.DataFrame) -> Table:
 
 def make_up(published: pd.DataFrame) -> Table:
     """One row per township, then per county."""
-    plain = ("not_computable_listed", "left_out", "monitored", "over_capacity", "ties_at_cut")
+    by_lot = ("random",) if (published["random"] > 0).any() else ()
+    plain = (*by_lot, "not_computable_listed", "left_out", "monitored", "over_capacity", "ties_at_cut")
     rows = []
     for area in published.to_dict("records"):
         reach = area["expected_falls_listed"] / area["expected_falls"] if area["expected_falls"] else float("nan")

@@ -3,7 +3,7 @@
 docs/labels.md says what is estimated, on what assumption, and what it showed where the truth is known.
 """
 
-from returnrisk.selective_labels.chances import chance_over_rounds, observed_share, visit_plan
+from returnrisk.selective_labels.chances import chance_over_rounds, observed_share
 from returnrisk.selective_labels.learning import learn_from_verified
 from returnrisk.selective_labels.outcome_sampling import corrected_for_sampling
 from returnrisk.selective_labels.quota import quota_sensitivity
@@ -18,5 +18,4 @@ __all__ = [
     "learn_from_verified",
     "observed_share",
     "quota_sensitivity",
-    "visit_plan",
 ]

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from returnrisk.errors import ConfigError, DataError, NotEnoughDataError, UnknownNameError
 from returnrisk.evaluation import ranking as rk
 from returnrisk.evaluation.bootstrap import SLOPE_REPLICATES, draw_clusters
-from returnrisk.evaluation.recalibration import log_odds_of, logistic_line, logistic_lines
+from returnrisk.evaluation.recalibration import log_odds_of, logistic_level, logistic_levels, logistic_line, logistic_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,13 +229,12 @@ def _records(sample: _Sample, weight: FloatArray, draws: FloatArray, *, estimato
     records = [_record(estimator, *key, float(point[key][0]), replicates[key], level=level) for key in point]
     for name, score in sample.scores.items():
         x = log_odds_of(score)
-        line = logistic_line(x, sample.y, weight)
-        lines = np.full((1, 2), np.nan)
-        if np.isfinite(line[1]):
-            with np.errstate(over="ignore", invalid="ignore"):
-                lines = logistic_lines(x, sample.y, draws[:SLOPE_REPLICATES, sample.village] * weight, start=line)
-        for place, metric in enumerate(("calibration_intercept", "calibration_slope")):
-            records.append(_record(estimator, name, metric, line[place], lines[:, place], level=level))
+        line, level_at = logistic_line(x, sample.y, weight), logistic_level(x, sample.y, weight)
+        drawn = draws[:SLOPE_REPLICATES, sample.village] * weight
+        levels = logistic_levels(x, sample.y, drawn, start=level_at)
+        slopes = logistic_lines(x, sample.y, drawn, start=line)[:, 1] if np.isfinite(line[1]) else np.array([np.nan])
+        records.append(_record(estimator, name, "calibration_intercept", level_at, levels, level=level))
+        records.append(_record(estimator, name, "calibration_slope", line[1], slopes, level=level))
     return records
 
 

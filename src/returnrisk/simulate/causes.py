@@ -116,6 +116,33 @@ def falls_with_causes(
     return falls[[*columns, "n_shocks", "recorded_on", "on_file_at_day", "on_file_at_fall"]]
 
 
+def shocks_on_file(county: SimulatedCounty, *, as_of: dt.date, within_months: int = MONTHS) -> pd.DataFrame:
+    """Every kind of shock that struck a household in the months up to a day, and whether a row naming it was on file by then.
+
+    Returns
+    -------
+    One row per household and kind of shock, the latest of its kind: household_id, cause (a `Shock` in lower case), struck_on (month
+    end), recorded_on (first day on which a row naming it was on file; NaT if never), on_file (by `as_of`).
+
+    Examples
+    --------
+    >>> from returnrisk.simulate import simulate_county
+    >>> county = simulate_county(n_households=300, months=24, start=dt.date(2021, 1, 1), seed=1)
+    >>> shocks = shocks_on_file(county, as_of=dt.date(2022, 6, 30))
+    >>> bool((shocks["struck_on"] <= "2022-06-30").all()), bool(shocks["on_file"].any())
+    (True, True)
+    """
+    day = pd.Timestamp(as_of)
+    columns = [f"shock_{shock.name.lower()}" for shock in Shock]
+    truth = county.truth
+    window = truth[(truth["month_end"] <= day) & (truth["month_end"] > day - pd.DateOffset(months=within_months))]
+    struck = window.melt(id_vars=["household_id", "month_end"], value_vars=columns, var_name="cause", value_name="struck")
+    latest = struck[struck["struck"]].groupby(["household_id", "cause"])["month_end"].max().rename("struck_on").reset_index()
+    latest["cause"] = latest["cause"].str.removeprefix("shock_")
+    latest["recorded_on"] = _first_on_file(latest, county.tables)
+    return latest.assign(on_file=latest["recorded_on"] <= day)
+
+
 def _attributed(falls: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """The rule above, one fall at a time: a county has a few hundred."""
     mine = truth[truth["household_id"].isin(falls["household_id"])].sort_values(["household_id", "month_end"])

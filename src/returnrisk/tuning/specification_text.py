@@ -34,12 +34,20 @@ def specification_text(spec: ModelSpec, *, comment: str = "") -> str:
 
 
 def _table(content: Mapping[str, Any], *, path: tuple[str, ...]) -> list[str]:
-    lines = [f"{_key(k)} = {_value(v, where='.'.join((*path, k)))}" for k, v in content.items() if not isinstance(v, Mapping)]
-    for key, value in content.items():
+    tables = {k: v for k, v in content.items() if isinstance(v, Mapping) or _holds_tables(v)}
+    lines = [f"{_key(k)} = {_value(v, where='.'.join((*path, k)))}" for k, v in content.items() if k not in tables]
+    for key, value in tables.items():
+        inner = (*path, key)
+        head = ".".join(_key(k) for k in inner)
         if isinstance(value, Mapping):
-            inner = (*path, key)
-            lines += ["", f"[{'.'.join(_key(k) for k in inner)}]", *_table(value, path=inner)]
+            lines += ["", f"[{head}]", *_table(value, path=inner)]
+        else:  # an array of tables; a table inside one belongs to the last
+            lines += [line for member in value for line in ("", f"[[{head}]]", *_table(member, path=inner))]
     return lines
+
+
+def _holds_tables(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(member, Mapping) for member in value)
 
 
 def _key(key: str) -> str:

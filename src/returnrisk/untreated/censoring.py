@@ -39,6 +39,10 @@ FEWEST_STARTS = 20
 """Starts of help under which their chance is not learnt (assumed): without help to speak of, every weight is one."""
 
 
+LEAST_EFFECTIVE = 0.3
+"""Effective size over rows of a tenth of risk, under which its weights are said to speak for nobody (assumed)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Censored:
     """Labelled household-days under "no new support".
@@ -202,3 +206,22 @@ def overlap_of(
         out["effective_size_by_tenth"] = [effective_size(weight[t]) for t in tenths]
         out["rows_by_tenth"] = [len(t) for t in tenths]
     return out
+
+
+def weak_tenths(overlap: Mapping[str, float | list[float]]) -> list[int]:
+    """Tenths of predicted risk (1 lowest … 10 highest) whose weights leave too small an effective sample: what is said of them rests on few.
+
+    Parameters
+    ----------
+    overlap
+        Of `overlap_of`, given risks.
+
+    Examples
+    --------
+    >>> weak_tenths({"effective_size_by_tenth": [90.0] * 9 + [12.0], "rows_by_tenth": [100.0] * 10})
+    [10]
+    """
+    size, rows = overlap.get("effective_size_by_tenth", []), overlap.get("rows_by_tenth", [])
+    if not isinstance(size, list) or not isinstance(rows, list):
+        raise TypeError("effective sizes by tenth of risk must be lists")
+    return [k for k, (s, n) in enumerate(zip(size, rows, strict=True), start=1) if s < LEAST_EFFECTIVE * n]

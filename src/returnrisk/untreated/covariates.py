@@ -33,6 +33,9 @@ SINCE = (
     "months_since_job_ended",
     "months_since_elimination",
 )
+STRUCK = ("months_since_disaster", "months_since_inpatient", "months_since_job_ended")
+STRUCK_MONTHS, NEAR_RATIO = 7, 1.4
+"""A blow on file within half a year, and an income so near the line that offices look at it."""
 PLAIN = (
     "n_support_active", "n_support_undelivered", "n_support_ended_12m", "has_public_post", "has_industry_support", "n_times_monitored",
     "n_disasters_24m", "house_damaged_24m", "n_area_hazards_12m", "n_jobs_ended_3m", "n_out_of_work_12m", "n_unemployed", "n_away",
@@ -53,9 +56,25 @@ def facts_of(table: pd.DataFrame) -> dict[str, FloatArray]:
     for name in (n for n in SINCE if n in table):
         facts |= _steps(name, table[name].to_numpy(np.float64), MONTHS_STEPS)
     facts |= {name: table[name].to_numpy(np.float64) for name in PLAIN if name in table}
-    if "ex_poor" in table:  # offices know the once poor: help comes sooner
-        facts["low_and_ex_poor"] = ((ratio < 1.4) & (table["ex_poor"].to_numpy(np.float64) == 1)).astype(np.float64)
-    return facts
+    return facts | _together(table, low=np.asarray(ratio < NEAR_RATIO), monitored=facts["monitored"] == 1)
+
+
+def _together(table: pd.DataFrame, *, low: NDArray[np.bool_], monitored: NDArray[np.bool_]) -> dict[str, FloatArray]:
+    """Facts that count otherwise together: offices help by one rule for the once poor, another for the struck and the monitored.
+
+    A sum of log-odds cannot say that a blow makes help likelier for most and, where another rule takes over, rarer for those already near
+    the line. Who falls was mostly struck: without these, the weights of those who fell are too large.
+    """
+    found = {"low_and_monitored": low & monitored}
+    kinds = [table[name].to_numpy(np.float64) < STRUCK_MONTHS for name in STRUCK if name in table]
+    if kinds:
+        struck = np.logical_or.reduce(kinds)
+        found |= {"struck": struck, "low_and_struck": low & struck}
+    if "ex_poor" in table:
+        poor = low & (table["ex_poor"].to_numpy(np.float64) == 1)
+        found |= {"low_and_ex_poor": poor, "low_ex_poor_and_monitored": poor & monitored}
+        found |= {"low_ex_poor_and_struck": poor & found["struck"]} if kinds else {}
+    return {name: flag.astype(np.float64) for name, flag in found.items()}
 
 
 def facts_at(

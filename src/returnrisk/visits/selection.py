@@ -2,22 +2,24 @@
 
     below_line  (unmonitored, already below the line)  → must-visit, always listed, also past the capacity (counted)
     at_risk, not_computable                            → the places that are left, by falling risk
+        those without a place                          → `random_places` of each township by lot, with a chance that is logged
     monitored                                          → not ranked: followed in their own rhythm, counted
 
 Equal risks are ordered by SplitMix64 of the household's key: a fixed bijection of 64-bit integers, so that no two households
-share a hash, nobody is favoured by a small key, and neither row order nor a random seed plays a part. How many places such ties
-decided is reported. The list orders visits; it decides nothing about anybody.
+share a hash, nobody is favoured by a small key, and neither row order nor a random seed plays a part in places by risk. How many such
+ties decided is reported. The list orders visits; it decides nothing about anybody.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from returnrisk.errors import ConfigError, ContractViolation, NotEnoughDataError
+from returnrisk.visits.lot import SLOTS, with_lot
 from returnrisk.visits.reasons import shown_reasons
 from returnrisk.visits.saving import write_table
 from returnrisk.visits.spec import MUST_VISIT_TIER, VisitSpec
@@ -36,6 +38,7 @@ _COUNTS = (
     "monitored",
     "must_visit",
     "model",
+    "random",
     "listed",
     "not_computable_listed",
     "left_out",
@@ -46,19 +49,20 @@ _COUNTS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VisitList:
-    """A priority visit list of one day; `rows` has one row per listed household, `areas` one per township and county."""
+    """A priority visit list of one day: `rows` one per listed household, `areas` one per township and county, `log` one per household."""
 
     as_of: dt.date
     model_version: str
     spec: VisitSpec
     rows: pd.DataFrame
     areas: pd.DataFrame
+    log: pd.DataFrame
 
     def frame(self) -> pd.DataFrame:
         """Listed households, sorted by township and rank.
 
         Columns: as_of (datetime64[s]), township_code, township_name, village_code, village_name, household_id, pseudonym, rank
-        (1.. within the township), kind ("must_visit" | "model"), computable (bool), risk (probability; for a must-visit it is what
+        (1.. within the township), kind ("must_visit" | "model" | "random"), computable (bool), risk (probability; for a must-visit it is what
         the model gave and is not shown), tier (name), reason_1_zh, reason_1_en .. reason_k_*, verify_zh, verify_en, model_version.
         No identity column, ever.
         """
@@ -67,12 +71,21 @@ class VisitList:
     def make_up(self) -> pd.DataFrame:
         """What the list is made of, one row per township, then one per county (`level`).
 
-        Columns: level, area_code, area_name, capacity, households, eligible (may be listed: at risk, not computable or below the
-        line), monitored (followed elsewhere), must_visit, model, listed, not_computable_listed, left_out (eligible, not listed),
+        Columns: level, area_code, area_name, capacity (places by lot among them), households, eligible (may be listed: at risk, not computable
+        or below the line), monitored (followed elsewhere), must_visit, model, random, listed, not_computable_listed, left_out (eligible, not listed),
         over_capacity (must-visits beyond the capacity), ties_at_cut (places that a tie decided), expected_falls and
-        expected_falls_listed (sums of the risks of those that the model ranks, and of those of them who are listed).
+        expected_falls_listed (sums of the risks of those that the model ranks, and of those listed by risk).
         """
         return self.areas.copy()
+
+    def chances(self) -> pd.DataFrame:
+        """How likely each household of the day was to be listed, listed or not, by household.
+
+        Columns: as_of (datetime64[s]), township_code, village_code, household_id, slot ("must_visit" | "model" | "random" | "none"), chance
+        (0 to 1; 0 for the monitored, whom no list visits). What outcomes of the visited tell of everybody is weighed by it
+        (`selective_labels.estimate_from_verified`). No identity column.
+        """
+        return self.log.copy()
 
     @property
     def ties_at_cut(self) -> int:
@@ -102,6 +115,7 @@ def select(
     villages: pd.DataFrame,
     model_version: str,
     must_visit_reasons: pd.DataFrame | None = None,
+    seed: int = 0,
 ) -> VisitList:
     """Choose and rank the households to visit first, township by township.
 
@@ -119,6 +133,8 @@ def select(
         Name of the model version the risks come from; it stands on every row.
     must_visit_reasons
         Columns as `reasons`, for households below the line only; placed ahead of the model's reasons.
+    seed
+        Of the lot of `spec.random_places`, with the day; every day is drawn anew.
 
     Returns
     -------
@@ -156,8 +172,11 @@ def select(
     """
     if not model_version.strip():
         raise ConfigError("model_version is blank; name the version that the risks come from, or nobody can trace the list")
+    import pandas as pd
+
     as_of, checked = _checked_scores(scores)
-    ranked = _ranked(_placed(checked, villages), per_township=spec.per_township)
+    places = {"per_township": spec.per_township, "random_places": spec.random_places}
+    ranked = _ranked(_placed(checked, villages), **places, seed=lot_seed(seed, as_of))
     listed = ranked.loc[ranked["listed"]]
     words = shown_reasons(
         reasons,
@@ -167,7 +186,59 @@ def select(
         k=spec.top_reasons,
     )
     rows = _list_rows(listed, words, as_of=as_of, model_version=model_version, spec=spec)
-    return VisitList(as_of=as_of, model_version=model_version, spec=spec, rows=rows, areas=_areas(ranked, villages, spec))
+    log = ranked[["township_code", "village_code", "household_id", "slot", "chance"]].sort_values("household_id", ignore_index=True)
+    log.insert(0, "as_of", pd.Series(pd.Timestamp(as_of), index=log.index).astype("datetime64[s]"))
+    return VisitList(as_of=as_of, model_version=model_version, spec=spec, rows=rows, areas=_areas(ranked, villages, spec), log=log)
+
+
+def lot_seed(seed: int, as_of: dt.date) -> tuple[int, int]:
+    """Seed of a day's lot: every day its own."""
+    return seed, as_of.toordinal()
+
+
+def visit_plan(scores: pd.DataFrame, *, per_township: int, random_places: int, seed: int | Sequence[int]) -> pd.DataFrame:
+    """Who gets which place and with what chance: the rule of `select` without names, tiers or reasons.
+
+    Without places by lot nobody learns anything of the households that the model leaves out, and no weight can mend that afterwards.
+
+    Parameters
+    ----------
+    scores
+        One row per household of one day: household_id, township_code, stratum, risk.
+    per_township
+        Places that are not drawn by lot (must-visits are always listed, also past them).
+    random_places
+        Places by lot in every township, beside the others.
+    seed
+        Of the lot (`lot_seed` gives that of a day's list); the same households in another order are drawn alike.
+
+    Returns
+    -------
+    pandas.DataFrame
+        household_id, slot ("must_visit", "model", "random", "none"), chance (0 to 1; 0 for the monitored, whom no list visits); in the
+        order of `scores`.
+
+    Raises
+    ------
+    ConfigError
+        A number of places below zero.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> four = pd.DataFrame({"household_id": [1, 2, 3, 4], "township_code": 9, "stratum": "at_risk", "risk": [0.4, 0.3, 0.2, 0.1]})
+    >>> visit_plan(four, per_township=1, random_places=1, seed=0)["chance"].round(2).tolist()
+    [1.0, 0.33, 0.33, 0.33]
+    """
+    import numpy as np
+
+    if per_township < 0:
+        raise ConfigError(f"per_township is {per_township}; expected 0 or more households")
+    needed = scores[["household_id", "township_code", "stratum", "risk"]].reset_index(drop=True)
+    ranked = _ranked(
+        needed.assign(position=np.arange(len(needed))), per_township=per_township, random_places=random_places, seed=seed
+    )
+    return ranked.sort_values("position", ignore_index=True)[["household_id", "slot", "chance"]]
 
 
 def listed(scores: pd.DataFrame, *, per_township: int) -> npt.NDArray[np.bool_]:
@@ -188,13 +259,7 @@ def listed(scores: pd.DataFrame, *, per_township: int) -> npt.NDArray[np.bool_]:
     >>> listed(frame, per_township=2).tolist()
     [True, True, False, False]
     """
-    import numpy as np
-
-    needed = scores[["household_id", "township_code", "stratum", "risk"]].reset_index(drop=True)
-    ranked = _ranked(needed.assign(position=np.arange(len(needed))), per_township=per_township)
-    result = np.zeros(len(needed), dtype=bool)
-    result[ranked["position"]] = ranked["listed"]
-    return result
+    return (visit_plan(scores, per_township=per_township, random_places=0, seed=0)["slot"] != "none").to_numpy()
 
 
 def strata(scores: pd.DataFrame) -> pd.DataFrame:
@@ -296,8 +361,8 @@ def _placed(scores: pd.DataFrame, villages: pd.DataFrame) -> pd.DataFrame:
     return placed.drop(columns="known_township")
 
 
-def _ranked(placed: pd.DataFrame, *, per_township: int) -> pd.DataFrame:
-    """Everybody, sorted by township and rank (must-visits, then the model's, then the monitored), with who is listed and tied."""
+def _ranked(placed: pd.DataFrame, *, per_township: int, random_places: int = 0, seed: int | Sequence[int] = 0) -> pd.DataFrame:
+    """Everybody, sorted by township and rank (must-visits, the model's, those by lot, the rest, the monitored), with slot, chance and who is tied."""
     import numpy as np
 
     hashes = stable_hash(placed["household_id"].to_numpy(dtype=np.int64))
@@ -309,6 +374,12 @@ def _ranked(placed: pd.DataFrame, *, per_township: int) -> pd.DataFrame:
     ranked["listed"] = (ranked["group"] == 0) | (by_model & (ranked["rank"] <= per_township))
     first_out = ranked.loc[by_model & ~ranked["listed"]].groupby("township_code")["risk"].first()
     ranked["tied"] = by_model & ranked["listed"] & (ranked["risk"] == ranked["township_code"].map(first_out))
+    ranked = with_lot(ranked, certain=ranked["listed"].to_numpy(), random_places=random_places, seed=seed)
+    if random_places:
+        ranked["listed"] = ranked["slot"] != "none"
+        ahead = ranked["slot"].map({slot: place for place, slot in enumerate(SLOTS)})
+        ranked = ranked.iloc[np.lexsort((ranked["rank"], ahead, ranked["township_code"]))].reset_index(drop=True)
+        ranked["rank"] = ranked.groupby("township_code").cumcount() + 1
     return ranked
 
 
@@ -330,7 +401,7 @@ def _list_rows(listed: pd.DataFrame, words: pd.DataFrame, *, as_of: dt.date, mod
             "household_id": listed["household_id"].astype("int64"),
             "pseudonym": pd.Series([pseudonym_text(int(key)) for key in listed["household_id"]], index=listed.index, dtype="str"),
             "rank": listed["rank"].astype("int64"),
-            "kind": pd.Series(np.where(must, "must_visit", "model"), index=listed.index, dtype="str"),
+            "kind": listed["slot"],
             "computable": listed["stratum"] != "not_computable",
             "risk": listed["risk"],
             "tier": pd.Series(np.where(must, MUST_VISIT_TIER.name, tiers), index=listed.index, dtype="str"),
@@ -352,20 +423,21 @@ def _areas(ranked: pd.DataFrame, villages: pd.DataFrame, spec: VisitSpec) -> pd.
             "eligible": ranked["group"] != 2,
             "monitored": ranked["group"] == 2,
             "must_visit": ranked["group"] == 0,
-            "model": by_model & ranked["listed"],
+            "model": ranked["slot"] == "model",
+            "random": ranked["slot"] == "random",
             "listed": ranked["listed"],
             "not_computable_listed": ranked["listed"] & (ranked["stratum"] == "not_computable"),
             "left_out": by_model & ~ranked["listed"],
             "ties_at_cut": ranked["tied"],
             "expected_falls": ranked["risk"].where(by_model, 0.0),
-            "expected_falls_listed": ranked["risk"].where(by_model & ranked["listed"], 0.0),
+            "expected_falls_listed": ranked["risk"].where(ranked["slot"] == "model", 0.0),
         }
     )
     names = villages.drop_duplicates("township_code").set_index("township_code").sort_index()
     townships = (
         counts.groupby("area_code").sum().reindex(names.index.astype("int64"), fill_value=0).rename_axis("area_code").reset_index()
     )
-    townships["capacity"] = spec.per_township
+    townships["capacity"] = spec.per_township + spec.random_places
     townships["over_capacity"] = (townships["must_visit"] - spec.per_township).clip(lower=0)
     townships["area_name"] = names["township_name"].astype("str").to_numpy()
     townships["county_name"] = names["county_name"].astype("str").to_numpy() if "county_name" in names else ""

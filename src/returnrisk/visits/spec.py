@@ -34,7 +34,9 @@ class VisitSpec:
     Parameters
     ----------
     per_township
-        Households a township can visit in one round (assumed: 40).
+        Households a township can visit in one round by must-visits and risk (assumed: 40).
+    random_places
+        Households drawn by lot in every township beside those: their outcomes tell of everybody whom lists leave out (assumed: 0).
     tiers
         Bands of risk, highest first, the last one from 0; the default thresholds are assumed.
     top_reasons
@@ -55,6 +57,7 @@ class VisitSpec:
     """
 
     per_township: int = _DEFAULTS.per_township
+    random_places: int = _DEFAULTS.random_places
     tiers: tuple[Tier, ...] = DEFAULT_TIERS
     top_reasons: int = _DEFAULTS.top_reasons
 
@@ -68,11 +71,15 @@ class VisitSpec:
             As for the class.
         """
         tiers = tuple(Tier(name=tier.name, zh=tier.zh, en=tier.en, from_risk=tier.from_risk) for tier in visits.tiers)
-        return cls(per_township=visits.per_township, tiers=tiers, top_reasons=visits.top_reasons)
+        return cls(
+            per_township=visits.per_township, random_places=visits.random_places, tiers=tiers, top_reasons=visits.top_reasons
+        )
 
     def __post_init__(self) -> None:
         if self.per_township < 0:
             raise ConfigError(f"per_township is {self.per_township}; expected 0 or more households")
+        if self.random_places < 0:
+            raise ConfigError(f"random_places is {self.random_places}; expected 0 or more households")
         if not 1 <= self.top_reasons <= 10:
             raise ConfigError(f"top_reasons is {self.top_reasons}; expected 1 to 10: a score without a reason reaches nobody")
         if not self.tiers:
