@@ -233,7 +233,8 @@ def test_a_window_with_too_few_events_is_named_before_anything_is_fitted():
 
 def test_a_score_that_ranks_backwards_is_left_out_and_the_others_are_compared_as_without_it():
     """Only the fit can tell: the hours of the others are not lost for it."""
-    backwards = replace(SPEC, name="backwards", learner=LearnerSpec("income_only", {"column": "n_prior_below_line"}))
+    richest_first = LearnerSpec("alert_rules", {"must_visit": "income_line_ratio", "alerts": "n_prior_below_line"})
+    backwards = replace(SPEC, name="backwards", learner=richest_first)
     both = backtest(store(), [*SPECS, backwards], known_on=KNOWN_ON, snapshots=snapshots(), settings=SETTINGS)
     assert both.left_out["score"].tolist() == ["backwards"]
     assert "risk does not rise with the score" in both.left_out["why"][0]

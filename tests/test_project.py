@@ -127,12 +127,8 @@ def test_a_run_writes_every_file_and_seals_it_with_its_checksum(demo):
         for n in ("coverage", "strata", "make_up", "metrics", "populations", "differences", "calibration_curve", "lift_curve")
     }
     lists = {f"lists/走访名单_{t}_{demo.as_of}.xlsx" for t in townships}
-    assert (
-        names
-        == {"manifest.json", "scores.parquet", "reasons.parquet", "visits.parquet", "follow_up.parquet", "report.html"}
-        | data
-        | lists
-    )
+    tables = {f"{n}.parquet" for n in ("scores", "reasons", "visits", "visit_chances", "follow_up")}
+    assert names == {"manifest.json", "report.html"} | tables | data | lists
     manifest = read_manifest_of_run(folder)
     assert manifest["files"] == {name: sha256_of(folder / name) for name in names - {"manifest.json"}}
     assert manifest["as_of"] == demo.as_of.isoformat() == folder.name

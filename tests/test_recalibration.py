@@ -88,8 +88,10 @@ def test_the_comparison_is_what_others_compute():
     table = compare_calibrations(y, p / 2, p, clusters=village, n_bootstrap=50).set_index("metric")
     assert table.index.tolist() == list(COMPARED)
     for side, risk in (("before", p / 2), ("after", p)):
-        fit = sm.Logit(y, sm.add_constant(np.log(risk / (1 - risk)))).fit(disp=0)
-        expected = (log_loss(y, risk), brier_score_loss(y, risk), y.sum() / risk.sum(), fit.params[1], fit.params[0])
+        log_odds = np.log(risk / (1 - risk))
+        line = sm.Logit(y, sm.add_constant(log_odds)).fit(disp=0)
+        level = sm.GLM(y, np.ones((len(y), 1)), family=sm.families.Binomial(), offset=log_odds).fit()
+        expected = (log_loss(y, risk), brier_score_loss(y, risk), y.sum() / risk.sum(), line.params[1], level.params[0])
         np.testing.assert_allclose(table.loc[list(COMPARED[:5]), side], expected, rtol=1e-6)
     assert table.loc["log_loss", "difference_high"] < 0  # half the risk is a worse risk
     assert table.loc["observed_over_expected", "before"] == pytest.approx(2 * table.loc["observed_over_expected", "after"])
