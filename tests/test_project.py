@@ -44,6 +44,7 @@ from returnrisk.run_manifest import read_manifest_of_run
 from returnrisk.store.files import sha256_of
 from returnrisk.store.pseudonyms import pseudonym_text, pseudonymise
 from returnrisk.timeline import add_months, month_end
+from returnrisk.training import labelled_rows
 from returnrisk.visits import strata
 
 SMALL_DAY = dt.date(2025, 3, 31)
@@ -124,7 +125,10 @@ def test_a_run_writes_every_file_and_seals_it_with_its_checksum(demo):
     names = set(outputs(open_project(demo.folder), demo.as_of))
     data = {
         f"report_data/{n}.parquet"
-        for n in ("coverage", "strata", "make_up", "metrics", "populations", "differences", "calibration_curve", "lift_curve")
+        for n in (
+            *("coverage", "strata", "make_up", "metrics", "populations", "differences", "calibration_curve", "lift_curve"),
+            "reached",
+        )
     }
     lists = {f"lists/走访名单_{t}_{demo.as_of}.xlsx" for t in townships}
     tables = {f"{n}.parquet" for n in ("scores", "reasons", "visits", "visit_chances", "follow_up")}
@@ -263,7 +267,7 @@ def test_a_training_keeps_its_tables_in_its_run_and_in_the_outputs(demo):
     project = open_project(demo.folder)
     assert demo.training.folder == project.output_folder(demo.as_of) / "training" / "fall-12m"
     written = bytes_below(demo.training.folder)
-    assert set(written) == {"manifest.json", "metrics.csv", "differences.csv", "calibration_groups.csv"}
+    assert set(written) == {"manifest.json", "metrics.csv", "differences.csv", "calibration_groups.csv", "falls_reached.csv"}
     (artifacts,) = (demo.folder / "mlruns" / "artifacts").rglob("evaluation")
     assert bytes_below(artifacts) == {name: content for name, content in written.items() if name != "manifest.json"}
     table = pd.read_csv(demo.training.folder / "calibration_groups.csv")
@@ -387,6 +391,17 @@ def test_precision_and_recall_are_those_of_the_lists_that_would_have_been_made(d
     assert overall["precision_at_capacity"] == pytest.approx(rows.loc[on_list, "y"].mean())
     assert overall["recall_at_capacity"] == pytest.approx(rows.loc[on_list, "y"].sum() / rows["y"].sum())
     assert 0 < on_list.sum() < len(rows)
+    first = pd.Timestamp(days[0]).date()
+    known_on = demo.training.training.known_on
+    outcomes, _ = labelled_rows(demo_copy.store(), demo_copy.spec, [first], known_on=known_on, snapshots=demo_copy.snapshot)
+    lists = {pd.Timestamp(part["as_of"].iloc[0]): set(part["household_id"]) for part in found}
+    fell = [(row.household_id, row.event_on - pd.Timedelta(days=30)) for row in outcomes.itertuples() if row.y == 1]
+    in_time = [any(who in named for day, named in lists.items() if day <= latest) for who, latest in fell]
+    reached = accuracy.reached.set_index("score").loc["model"]
+    assert (reached["n_falls"], reached["n_lists"], reached["n_named"]) == (len(fell), len(days), sum(map(len, lists.values())))
+    assert reached["reached"] == pytest.approx(np.mean(in_time))
+    assert 0 < reached["reached"] < 1
+    assert_frame_equal(demo_copy.evaluate(orders=True).reached, accuracy.reached, check_exact=True)
 
 
 def test_entry_and_relapse_are_measured_apart(demo):

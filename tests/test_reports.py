@@ -390,6 +390,28 @@ def page(content, tmp_path_factory) -> Path:
     return render(content, tmp_path_factory.mktemp("报告") / "report.html")
 
 
+def test_falls_reached_in_time_are_told_with_their_lists_and_lead(content, tmp_path) -> None:
+    columns = ("score", "reached", "reached_low", "reached_high", "missed", "missed_low", "missed_high", "reached_per_100")
+    apart = ("difference", "difference_low", "difference_high")
+    rows = [
+        dict(zip((*columns, *apart), ("model", 0.62, 0.5, 0.7, 0.38, 0.3, 0.5, 7.25, np.nan, np.nan, np.nan), strict=True)),
+        dict(zip((*columns, *apart), ("income", 0.4, 0.3, 0.5, 0.6, 0.5, 0.7, 4.5, 0.22, 0.1, 0.3), strict=True)),
+    ]
+    reached = pd.DataFrame(rows).assign(lead_days=30, n_falls=1204, n_lists=4, n_named=960)
+    made = render(dataclasses.replace(content, reached=reached), tmp_path / "report.html")
+    html = without_library(made)
+    assert "1,204 户中，4 份名单至少提前 30 天点到 62.0% (50.0%–70.0%)，漏访率 38.0% (30.0%–50.0%)" in html
+    assert (
+        "named 62.0% (50.0%–70.0%) at least 30 days before: a missed-visit rate of 38.0% (30.0%–50.0%); by income alone 60.0%"
+        in html
+    )
+    table = html.split(catalogue()["table.reached"].zh)[-1].split("</table>")[0]
+    for shown in ("38.0%", "30.0% – 50.0%", "60.0%", "+22.0 pp (+10.0 ~ +30.0)", "960", "7.2", "4.5"):
+        assert shown in table, shown
+    assert pd.read_parquet(made.parent / "report_data" / "reached.parquet")["missed"].tolist() == [0.38, 0.6]
+    assert catalogue()["table.reached"].zh not in without_library(render(content, tmp_path / "without.html"))
+
+
 def without_library(page: Path) -> str:
     """The page without the drawing library, which is the longest script by far."""
     html = page.read_text(encoding="utf-8")

@@ -4,18 +4,20 @@ At the real size means: on every test day each score fills the very list that `v
 so many places a township), and precision and recall are those of the listed households whose outcome is known. Without a list
 (a panel with no townships to visit) they are taken at the specification's share of households.
 
+Falls reached in time are counted over one horizon of those lists (`evaluation.missed_visits`).
+
 Beside the scores may stand two orders, which are no probabilities and have no calibration: the county's own alert rules, and chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from returnrisk.config import EvaluationSpec
 from returnrisk.errors import NotEnoughDataError
-from returnrisk.evaluation import Evaluation, evaluate
+from returnrisk.evaluation import Evaluation, evaluate, missed_visits
 from returnrisk.group_calibration import group_calibration, groups_of
 from returnrisk.models.alert_rules import alert_position
 from returnrisk.visits import listed
@@ -56,11 +58,15 @@ class Accuracy:
         Everyone at risk.
     populations
         "entry" and "relapse": each alone; one with too few events to measure is not there.
+    reached
+        Falls that the lists of one horizon named in time, a row per score (`evaluation.missed_visits`); None without lists, or with nobody
+        fallen.
     """
 
     predictions: pd.DataFrame
     overall: Evaluation
     populations: Mapping[str, Evaluation]
+    reached: pd.DataFrame | None = None
 
     def frame(self) -> pd.DataFrame:
         """Metrics with intervals, one row per population ("all", "entry", "relapse"), score and metric."""
@@ -75,27 +81,38 @@ class Accuracy:
         return group_calibration(self.predictions, settings)
 
 
-def predict(
+def measure_accuracy(
     rows: pd.DataFrame,
+    settings: EvaluationSpec,
     *,
     risk: RiskOf,
     snapshots: Callable[[dt.date], Snapshot],
     per_township: int | None = None,
     alerts: AlertsOf | None = None,
-) -> pd.DataFrame:
-    """Probabilities of labelled household-days, and which of them each score's own list would have held.
+    apart: bool = True,
+) -> Accuracy:
+    """Measure every score on labelled household-days, and the lists that each of them would have made.
 
     Parameters
     ----------
     rows
-        Snapshot columns and y of households at risk with a known outcome, one row per household and day; with a column `weight`,
+        Snapshot columns, y and event_on of households at risk with a known outcome, one row per household and day; with a column `weight`,
         how many households each stands for.
+    risk
+        Rows and the name of a score to probabilities.
     snapshots
         Gives the whole snapshot of a day: also who is below the line or not computable takes places of the list.
     per_township
         Places per township; None for no lists.
     alerts
         Gives the alerts of a day: `ORDERS` then stand beside the scores. On a day without any the rules rank nobody before another.
+    apart
+        Entries and relapses too (parts of a fall, of no other outcome).
+
+    Raises
+    ------
+    NotEnoughDataError
+        One class only, or fewer than two villages, among everyone at risk.
     """
     import pandas as pd
 
@@ -105,21 +122,55 @@ def predict(
         return risk(households, name) if name in SCORES or alerts is None else _order(households, name, alerts=alerts)
 
     weighted = ["weight"] if "weight" in rows.columns else []
-    frame = rows[["household_id", "as_of", "village_code", "seen_below", "y", *weighted]].copy()
+    predictions = rows[["household_id", "as_of", "village_code", "seen_below", "y", *weighted]].copy()
     for name in names:
-        frame[f"p_{name}"] = place(rows, name)
-    frame = pd.concat([frame, groups_of(rows)], axis=1)
-    if per_township is None:
-        return frame
-    lists = []
-    for day in sorted(frame["as_of"].unique()):
+        predictions[f"p_{name}"] = place(rows, name)
+    predictions = pd.concat([predictions, groups_of(rows)], axis=1)
+    reached = None
+    if per_township is not None:
+        lists = _lists(sorted(rows["as_of"].unique()), names, place=place, snapshots=snapshots, per_township=per_township)
+        predictions = predictions.merge(lists, on=["household_id", "as_of"], how="left", validate="one_to_one")
+        reached = _reached(rows, lists, names, settings)
+    populations = {}
+    for name, seen in POPULATIONS.items() if apart else ():
+        try:
+            populations[name] = measure_rows(predictions[predictions["seen_below"] == seen], settings)
+        except NotEnoughDataError:
+            continue
+    return Accuracy(predictions=predictions, overall=measure_rows(predictions, settings), populations=populations, reached=reached)
+
+
+def _lists(
+    days: Sequence[Any], names: Sequence[str], *, place: RiskOf, snapshots: Callable[[dt.date], Snapshot], per_township: int
+) -> pd.DataFrame:
+    """Who each score's own list would have held: household_id, as_of, `listed_<score>`, one row per household of each day."""
+    import pandas as pd
+
+    parts = []
+    for day in days:
         everyone = snapshots(pd.Timestamp(day).date()).frame()
         chosen = everyone[["household_id", "as_of"]].copy()
         for name in names:
             scored = everyone[["household_id", "township_code", "stratum"]].assign(risk=place(everyone, name))
             chosen[f"listed_{name}"] = listed(scored, per_township=per_township)
-        lists.append(chosen)
-    return frame.merge(pd.concat(lists, ignore_index=True), on=["household_id", "as_of"], how="left", validate="one_to_one")
+        parts.append(chosen)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _reached(rows: pd.DataFrame, lists: pd.DataFrame, names: Sequence[str], settings: EvaluationSpec) -> pd.DataFrame | None:
+    """Falls that each score's lists named in time; None where nobody fell, or in one village only."""
+    try:
+        return missed_visits(
+            rows,
+            lists,
+            score_columns={name: f"listed_{name}" for name in names},
+            lead_days=settings.lead_days,
+            weight="weight" if "weight" in rows.columns else None,
+            n_bootstrap=settings.n_bootstrap,
+            seed=settings.seed,
+        )
+    except NotEnoughDataError:
+        return None
 
 
 def _order(households: pd.DataFrame, name: str, *, alerts: AlertsOf) -> np.ndarray:
@@ -140,25 +191,8 @@ def _order(households: pd.DataFrame, name: str, *, alerts: AlertsOf) -> np.ndarr
     return place
 
 
-def measure_accuracy(predictions: pd.DataFrame, settings: EvaluationSpec, *, apart: bool = True) -> Accuracy:
-    """Measure what `predict` gave; entries and relapses `apart` too (parts of a fall, of no other outcome).
-
-    Raises
-    ------
-    NotEnoughDataError
-        One class only, or fewer than two villages, among everyone at risk.
-    """
-    populations = {}
-    for name, seen in POPULATIONS.items() if apart else ():
-        try:
-            populations[name] = measure_rows(predictions[predictions["seen_below"] == seen], settings)
-        except NotEnoughDataError:
-            continue
-    return Accuracy(predictions=predictions, overall=measure_rows(predictions, settings), populations=populations)
-
-
 def measure_rows(rows: pd.DataFrame, settings: EvaluationSpec, *, by_day: bool = True) -> Evaluation:
-    """Metrics of all scores on some rows of `predict`; a share of households is taken `by_day` or of all rows together."""
+    """Metrics of all scores on some rows of `Accuracy.predictions`; a share of households is taken `by_day` or of all rows together."""
     names = [name for name in (*SCORES, *ORDERS) if f"p_{name}" in rows.columns]
     has_lists = f"listed_{SCORES[0]}" in rows.columns
     found = evaluate(

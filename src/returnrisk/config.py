@@ -108,11 +108,15 @@ class CalibrationSpec:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSpec:
-    """Share of households a list can hold, number of bootstrap replicates (villages resampled) and seed."""
+    """How a model is measured: share of households a list can hold, replicates (villages resampled) and their seed.
+
+    `lead_days`: how long before a fall a list must have named the household to have come in time (assumed).
+    """
 
     capacity: float = 0.1
     n_bootstrap: int = 300
     seed: int = 0
+    lead_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)

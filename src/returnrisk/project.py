@@ -537,7 +537,7 @@ class Project:
 
     def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None, orders: bool = True) -> Accuracy:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`; `orders`: the alert rules and chance beside it."""
-        from returnrisk.accuracy import measure_accuracy, predict
+        from returnrisk.accuracy import measure_accuracy
         from returnrisk.registry.serving import BundleScorer
         from returnrisk.training import labelled_rows, weighted_rows
 
@@ -552,14 +552,16 @@ class Project:
         rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=snapshots)
         rows = weighted_rows(store, self.spec, rows, known_on=known_on, monthly=self._monthly(store, days))
         scorer = BundleScorer(bundle)
-        predictions = predict(
+        is_fall = self.spec.outcome.kind == "fall"
+        return measure_accuracy(
             rows,
+            self.spec.evaluation,
             risk=lambda frame, name: scorer.risk(frame, learner=name),
             snapshots=snapshots,
-            per_township=self.config.visits.per_township if self.spec.outcome.kind == "fall" else None,
+            per_township=self.config.visits.per_township if is_fall else None,
             alerts=self._alerts(store) if orders else None,
+            apart=is_fall,
         )
-        return measure_accuracy(predictions, self.spec.evaluation, apart=self.spec.outcome.kind == "fall")
 
     def score(self, *, as_of: dt.date, which: str | int = "champion") -> Scores:
         """Risks and reasons of every household on a day; written to `outputs/<day>/`."""
@@ -677,6 +679,7 @@ class Project:
             differences=measured.differences("income"),
             calibration_curve=measured.calibration_curve,
             lift_curve=measured.lift_curve,
+            reached=accuracy.reached,
             synthetic=self.config.synthetic,
             estimand=self.spec.estimand,
         )

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from returnrisk.accuracy import SCORES, Accuracy, measure_accuracy, predict
+from returnrisk.accuracy import SCORES, Accuracy, measure_accuracy
 from returnrisk.calibration import UpdatedCalibration, compare_calibrations, recalibrate
 from returnrisk.config import ModelSpec
 from returnrisk.errors import BundleError, ConfigError, NotEnoughDataError
@@ -198,13 +198,15 @@ def recalibrate_bundle(  # noqa: PLR0913 (each is a table, a day or a choice tha
     before = scorer.risk(held_out)
     scorer.calibrations = {**scorer.calibrations, **updates}
     is_fall = spec.outcome.kind == "fall"
-    predictions = predict(
+    settings = spec.evaluation
+    accuracy = measure_accuracy(
         held_out,
+        settings,
         risk=lambda frame, name: scorer.risk(frame, learner=name),
         snapshots=snapshots,
         per_township=per_township if is_fall else None,
+        apart=is_fall,
     )
-    settings = spec.evaluation
     return Recalibration(
         parent=parent,
         days=days,
@@ -213,12 +215,12 @@ def recalibrate_bundle(  # noqa: PLR0913 (each is a table, a day or a choice tha
         comparison=compare_calibrations(
             held_out["y"],
             before,
-            predictions[f"p_{MODEL}"],
+            accuracy.predictions[f"p_{MODEL}"],
             clusters=held_out["village_code"],
             n_bootstrap=settings.n_bootstrap,
             seed=settings.seed,
         ),
-        accuracy=measure_accuracy(predictions, settings, apart=is_fall),
+        accuracy=accuracy,
         counts={"learn": (len(learn), int(learn["y"].sum())), "held_out": (len(held_out), int(held_out["y"].sum()))},
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from returnrisk.accuracy import SCORES, Accuracy, AlertsOf, measure_accuracy, predict
+from returnrisk.accuracy import SCORES, Accuracy, AlertsOf, measure_accuracy
 from returnrisk.calibration import Calibration, SigmoidCalibration, cross_fitted, fit_calibration
 from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, NotEnoughDataError
@@ -284,15 +284,21 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         return scores[name].risk(rows[names].to_numpy("float64"))
 
     is_fall = spec.outcome.kind == "fall"  # lists are made with a fall, and entries and relapses are parts of one
-    predictions = predict(
-        parts["test"], risk=risk, snapshots=snapshots, per_township=per_township if is_fall else None, alerts=alerts
+    accuracy = measure_accuracy(
+        parts["test"],
+        spec.evaluation,
+        risk=risk,
+        snapshots=snapshots,
+        per_township=per_township if is_fall else None,
+        alerts=alerts,
+        apart=is_fall,
     )
     return Training(
         spec=spec,
         split=split,
         features=features,
         scores=scores,
-        accuracy=measure_accuracy(predictions, spec.evaluation, apart=is_fall),
+        accuracy=accuracy,
         label_counts=pd.concat(counts, ignore_index=True)[["part", "as_of", "status", "households"]],
         set_aside=aside,
         known_on=known_on,

@@ -1,6 +1,7 @@
 """What a training writes beside its bundle: `outputs/<day>/training/<specification>/`, the same tables as in its MLflow run.
 
 metrics.csv                every metric of every score, with intervals      differences.csv   each score against the model, draw by draw
+falls_reached.csv          falls that one horizon of lists named in time, and the missed-visit rate (of lists of falls only)
 calibration_groups.csv     calibration within townships, classes and groups easily overlooked
 manifest.json              last: checksums, and what it was made from
 """
@@ -28,6 +29,7 @@ def training_tables(accuracy: Accuracy, spec: ModelSpec) -> dict[str, pd.DataFra
         "metrics": accuracy.frame(),
         "differences": accuracy.overall.differences("model"),
         "calibration_groups": accuracy.by_group(spec.evaluation),
+        **({} if accuracy.reached is None else {"falls_reached": accuracy.reached}),
     }
 
 

@@ -106,12 +106,10 @@ def train(*, project: ProjectDir = HERE, as_of: AsOf | None = None, json_: AsJso
     }
     groups = result.tables["calibration_groups"]
     if json_:
-        content |= {
-            name: json.loads(result.tables[name].to_json(orient="records")) for name in ("differences", "calibration_groups")
-        }
-    text = "\n".join(
-        [*(f"{k}: {v}" for k, v in content.items()), *difference_lines(result.tables["differences"]), *group_lines(groups)]
-    )
+        content |= {name: json.loads(table.to_json(orient="records")) for name, table in result.tables.items() if name != "metrics"}
+    reached = reached_lines(result.training.accuracy.reached)
+    compared = difference_lines(result.tables["differences"])
+    text = "\n".join([*(f"{k}: {v}" for k, v in content.items()), *compared, *reached, *group_lines(groups)])
     show(content, as_json=json_, table=metric_table(result.training.accuracy.frame()), text=text)
 
 
@@ -130,11 +128,12 @@ def evaluate(*, project: ProjectDir = HERE, model: str = "candidate", as_of: AsO
     content: dict[str, Any] = {"model": model}
     if json_:
         content |= {"differences": json.loads(differences.to_json(orient="records"))}
+        content |= {} if result.reached is None else {"falls_reached": json.loads(result.reached.to_json(orient="records"))}
     show(
         content,
         as_json=json_,
         table=metric_table(result.frame()),
-        text="\n".join([f"model: {model}", *difference_lines(differences)]),
+        text="\n".join([f"model: {model}", *difference_lines(differences), *reached_lines(result.reached)]),
     )
 
 
@@ -226,6 +225,22 @@ def difference_lines(differences: pd.DataFrame) -> list[str]:
     for score, rows in differences.groupby("score", sort=False):
         figures = [f"{r.metric} {r.difference:+.3f} ({r.low:+.3f}, {r.high:+.3f})" for r in rows.itertuples()]
         lines.append(f"  {score}: {'; '.join(figures)}")
+    return lines
+
+
+def reached_lines(reached: pd.DataFrame | None) -> list[str]:
+    """The missed-visit rate of each score's lists over one horizon, a line per score; none without lists."""
+    if reached is None:
+        return []
+    first = reached.iloc[0]
+    lines = [
+        f"漏访率 missed-visit rate: {first['n_falls']} 户跌破 falls, {first['n_lists']} 份名单 lists, 至少提前 {first['lead_days']} 天 days before"
+    ]
+    for r in reached.itertuples():
+        apart = f"; 模型多点到 model names more by {r.difference:+.3f} ({r.difference_low:+.3f}, {r.difference_high:+.3f})"
+        lines.append(
+            f"  {r.score}: {r.missed:.3f} ({r.missed_low:.3f}–{r.missed_high:.3f}), {r.reached_per_100:.1f} per 100{'' if r.Index == 0 else apart}"
+        )
     return lines
 
 

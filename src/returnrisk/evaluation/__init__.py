@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from returnrisk.errors import ConfigError, DataError, NotEnoughDataError, UnknownNameError
 from returnrisk.evaluation.bootstrap import Rows, draw_clusters, measure
 from returnrisk.evaluation.curves import calibration_bins, lift
+from returnrisk.evaluation.missed_visits import missed_visits
 from returnrisk.evaluation.ranking import rank
 from returnrisk.evaluation.result import METRICS, Evaluation
 
@@ -193,4 +194,4 @@ def _rows(frame: pd.DataFrame, *, cluster: str, within: str | None, weight: str 
     )
 
 
-__all__ = ["METRICS", "Evaluation", "evaluate"]
+__all__ = ["METRICS", "Evaluation", "evaluate", "missed_visits"]

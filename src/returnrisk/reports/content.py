@@ -11,6 +11,7 @@ import pandas as pd
 from returnrisk.config import Estimand
 from returnrisk.errors import ContractViolation
 from returnrisk.evaluation import METRICS
+from returnrisk.evaluation.missed_visits import COLUMNS as MISSED_VISITS
 from returnrisk.reports.small_counts import publish_make_up, publish_strata
 
 # Frame name to the columns it needs; the first group is its grain, by which rows are sorted or which they must not repeat.
@@ -41,7 +42,9 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "differences": (("score", "baseline", "metric"), ("difference", "low", "high", *_CONTEXT)),
     "calibration_curve": (("score", "bin"), ("mean_predicted", "observed", "low", "high", "n")),
     "lift_curve": (("score", "share"), ("recall", "precision", "lift")),
+    "reached": (("score",), MISSED_VISITS[1:]),
 }
+_OPTIONAL = ("reached",)
 PERSONAL = ("household_id", "person_id", "pseudonym", "head_name", "phone", "address")
 SCORE_ORDER = ("model", "logistic", "income")
 _ORDERS: dict[str, tuple[str, ...]] = {
@@ -82,6 +85,8 @@ class ReportContent:
         `Evaluation.frame()`, `.differences("income")`, `.calibration_curve`, `.lift_curve`.
     synthetic
         True for a simulated county: the page says so on top.
+    reached
+        `evaluation.missed_visits`: falls that one horizon of lists named in time; None where there are no lists, or nobody fell.
     estimand
         What the risk is of: as households are helped, or without new help (the figures are then weighted); the page says it.
     """
@@ -103,6 +108,7 @@ class ReportContent:
     differences: pd.DataFrame
     calibration_curve: pd.DataFrame
     lift_curve: pd.DataFrame
+    reached: pd.DataFrame | None = None
     synthetic: bool = False
     estimand: Estimand = "observed"
 
@@ -116,7 +122,8 @@ def publishable(content: ReportContent) -> dict[str, pd.DataFrame]:
         A frame lacks a column, repeats its grain, holds one row per household, has counts that do not add up, or compares scores
         measured on different households.
     """
-    frames = {name: _checked(getattr(content, name), name) for name in _NEEDED}
+    given = [name for name in _NEEDED if name not in _OPTIONAL or getattr(content, name) is not None]
+    frames = {name: _checked(getattr(content, name), name) for name in given}
     _refuse_unequal_ground(frames["metrics"], by=["metric"])
     _refuse_unequal_ground(frames["populations"], by=["population", "metric"])
     _refuse_lost_rows(frames["coverage"])

@@ -73,9 +73,30 @@ def accuracy(frames: Mapping[str, pd.DataFrame], content: ReportContent) -> tupl
         said.append(text(f"summary.{verdict}", difference=numbers.difference("auc", row["difference"], row["low"], row["high"])))
     ground = metric_context(frames["metrics"])
     figures = {name: numbers.count(ground[name]) for name in ("n", "n_events", "n_clusters")}
+    said += _reached(frames)
     figures |= {"base_rate": numbers.share(ground["base_rate"], places=2), "level": numbers.share(content.level, places=0)}
     days = {"evaluated_from": str(content.evaluated_from), "evaluated_until": str(content.evaluated_until)}
     return (*said, text("summary.ground", **figures, **days))
+
+
+def _reached(frames: Mapping[str, pd.DataFrame]) -> list[Text]:
+    """What one horizon of lists was in time for, of the model beside income alone; nothing without lists."""
+    if "reached" not in frames:
+        return []
+    of = {row["score"]: row for row in frames["reached"].to_dict("records")}
+    if not {"model", "income"} <= of.keys():
+        return []
+    shares = {
+        name: f"{numbers.share(row[column])} ({numbers.share(row[f'{column}_low'])}–{numbers.share(row[f'{column}_high'])})"
+        for name, row, column in (
+            ("reached", of["model"], "reached"),
+            ("missed", of["model"], "missed"),
+            ("income", of["income"], "missed"),
+        )
+    }
+    first = of["model"]
+    facts = {"falls": numbers.count(first["n_falls"]), "lists": numbers.count(first["n_lists"]), "days": int(first["lead_days"])}
+    return [text("summary.reached", **facts, **shares)]
 
 
 def _chance(row: pd.Series) -> str:

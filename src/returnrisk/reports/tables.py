@@ -54,6 +54,7 @@ def tables(frames: Mapping[str, pd.DataFrame], content: ReportContent) -> dict[s
         "calibration": calibration(frames["calibration_curve"]),
         "lift": lift(frames["lift_curve"], capacity=content.capacity),
         "coverage": coverage(frames["coverage"]),
+        **({"reached": reached(frames["reached"], content)} if "reached" in frames else {}),
     }
 
 
@@ -144,6 +145,29 @@ def populations(frame: pd.DataFrame) -> Table:
         *_heads("n", "n_events", "base_rate", "n_clusters"),
     )
     return Table(text("table.populations"), heads, tuple(rows), (text("table.populations_note"),))
+
+
+def reached(frame: pd.DataFrame, content: ReportContent) -> Table:
+    """Falls that each score's lists named in time, and those they missed; one row per score."""
+    rows = []
+    for row in frame.to_dict("records"):
+        shares = [
+            _share(row["reached"], row["reached_low"], row["reached_high"]),
+            _share(row["missed"], row["missed_low"], row["missed_high"]),
+        ]
+        apart = numbers.difference("recall_at_capacity", row["difference"], row["difference_low"], row["difference_high"])
+        better = apart if row["difference"] == row["difference"] else numbers.MISSING
+        counts = (numbers.count(row["n_named"]), f"{row['reached_per_100']:.1f}")
+        rows.append(Row((Cell(score_words(row["score"])), *shares, *(Cell(words) for words in (better, *counts)))))
+    first = frame.iloc[0]
+    facts = {"falls": numbers.count(first["n_falls"]), "lists": numbers.count(first["n_lists"]), "days": int(first["lead_days"])}
+    note = text("table.reached_note", evaluated_from=str(content.evaluated_from), months=content.horizon_months, **facts)
+    heads = _heads("score", "reached", "missed", "model_less", "n_named", "reached_per_100")
+    return Table(text("table.reached"), heads, tuple(rows), (note,))
+
+
+def _share(value: float, low: float, high: float) -> Cell:
+    return Cell(numbers.share(value), f"{numbers.share(low)} – {numbers.share(high)}")
 
 
 def _measured(row: Mapping[Any, Any]) -> Cell:
