@@ -18,6 +18,7 @@ import argparse
 import datetime as dt
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ import pandas as pd
 from scipy import stats
 
 from returnrisk import snapshot_cache
-from returnrisk.config import CalibrationSpec, LearnerSpec, load_model_spec
+from returnrisk.config import CalibrationSpec, LearnerSpec, ModelSpec, load_model_spec
 from returnrisk.demo import PUBLISHED_KEY
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.project import Project, init_project, open_project
@@ -35,11 +36,20 @@ from returnrisk.simulate.foreseeable import weighted_auc
 from returnrisk.simulate.truth import TrueRisk
 from returnrisk.store.pseudonyms import pseudonymise
 from returnrisk.timeline import add_months, month_end
-from returnrisk.training import ScoredLearner, fit_score, labelled_rows, possible_days, score_spec
+from returnrisk.training import fit_score, labelled_rows, new_learner, possible_days, score_spec
 
 SCORES = ("model", "logistic", "income")
+Risk = Callable[[np.ndarray], np.ndarray]
+"""Feature rows to anything that rises with the risk."""
 TAUGHT = ("another_life", "taught", "files")
-LARGE = {"n_estimators": 1500, "num_leaves": 31, "min_child_samples": 20, "lambda_l2": 1.0, "feature_fraction": 0.5}
+LARGE = {
+    "n_estimators": 1500,
+    "num_leaves": 31,
+    "min_child_samples": 20,
+    "lambda_l2": 1.0,
+    "feature_fraction": 0.5,
+    "num_threads": 2,
+}
 
 
 def county(seed: int, *, households: int, months: int, folder: Path) -> Project:
@@ -53,7 +63,7 @@ def county(seed: int, *, households: int, months: int, folder: Path) -> Project:
     return project
 
 
-def learnt(project: Project) -> tuple[dict[str, ScoredLearner], Snapshot, pd.DataFrame]:
+def learnt(project: Project) -> tuple[dict[str, Risk], Snapshot, pd.DataFrame]:
     """The scores, the snapshot of the last day, and the rows they learnt from; snapshots are kept in the project."""
     spec = load_model_spec("fall-12m")
     spec = replace(spec, calibration=CalibrationSpec(method="sigmoid", curve_from="cross_fitted"))
@@ -73,10 +83,10 @@ def learnt(project: Project) -> tuple[dict[str, ScoredLearner], Snapshot, pd.Dat
     rows, _ = labelled_rows(store, spec, closed, known_on=today, snapshots=kept)
     now = kept(today)
     specs = {name: score_spec(name, spec) for name in SCORES}
-    return {name: fit_score(of, now.features, {"refit": rows}) for name, of in specs.items()}, now, rows
+    return {name: fit_score(of, now.features, {"refit": rows}).risk for name, of in specs.items()}, now, rows
 
 
-def taught(rows: pd.DataFrame, now: Snapshot, *, seed: int, households: int, futures: int) -> dict[str, ScoredLearner]:
+def taught(rows: pd.DataFrame, now: Snapshot, *, seed: int, households: int, futures: int) -> dict[str, Risk]:
     """The scores of `TAUGHT`."""
     days = sorted(day.date() for day in rows["as_of"].unique())
     states = states_at(days, n_households=households, seed=seed)
@@ -89,14 +99,20 @@ def taught(rows: pd.DataFrame, now: Snapshot, *, seed: int, households: int, fut
     lived = of.assign(y=of["happened"].astype("int8")).sort_values(["as_of", "household_id"], ignore_index=True)
     both = pd.concat([of.assign(y=y, weight=of["p"] if y else 1 - of["p"]) for y in (0, 1)], ignore_index=True)
     both = both.sort_values(["as_of", "household_id", "y"], ignore_index=True).query("weight > 0")
-    both = both.assign(fit_weight=both["weight"])
-    spec = replace(load_model_spec("fall-12m"), calibration=CalibrationSpec(method="sigmoid", curve_from="cross_fitted"))
-    weighted = replace(spec, estimand="untreated")  # how a specification says that rows have weights
-    large = replace(weighted, learner=LearnerSpec("lightgbm", {**weighted.learner.params, **LARGE}))
+    spec, names = load_model_spec("fall-12m"), [f.name for f in now.features]
+    large = replace(spec, learner=LearnerSpec("lightgbm", {**spec.learner.params, **LARGE}))
+
+    def learner(of: ModelSpec, rows: pd.DataFrame, weight: str | None = None) -> Risk:
+        """Its log-odds: a curve would change no rank."""
+        fitted = new_learner(of, now.features)
+        return fitted.fit(
+            rows[names].to_numpy("float64"), rows["y"].to_numpy(), sample_weight=rows[weight].to_numpy() if weight else None
+        ).decision_function
+
     return {
-        "another_life": fit_score(spec, now.features, {"refit": lived}),
-        "taught": fit_score(weighted, now.features, {"refit": both}),
-        "files": fit_score(large, now.features, {"refit": both}),
+        "another_life": learner(spec, lived),
+        "taught": learner(spec, both, "weight"),
+        "files": learner(large, both, "weight"),
     }
 
 
@@ -112,7 +128,7 @@ def shares(truth: TrueRisk) -> pd.DataFrame:
     )
 
 
-def areas(scores: dict[str, ScoredLearner], now: Snapshot, truth: TrueRisk) -> dict[str, float]:
+def areas(scores: dict[str, Risk], now: Snapshot, truth: TrueRisk) -> dict[str, float]:
     """Expected areas of the true ranking and of every score, over households at risk by the truth and by the file."""
     table = now.frame()
     rows = table[table["stratum"] == "at_risk"].merge(shares(truth), on="household_id", validate="one_to_one")
@@ -121,7 +137,7 @@ def areas(scores: dict[str, ScoredLearner], now: Snapshot, truth: TrueRisk) -> d
     p = (first + second) / 2
     found = {"n": len(rows), "expected_falls": float(p.sum())}
     found["ceiling"] = (weighted_auc(first, second) + weighted_auc(second, first)) / 2
-    return found | {name: weighted_auc(score.risk(X), p) for name, score in scores.items()}
+    return found | {name: weighted_auc(score(X), p) for name, score in scores.items()}
 
 
 def main() -> None:

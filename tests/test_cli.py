@@ -33,6 +33,7 @@ COMMANDS = {
     ("run",): cli.run,
     ("models", "list"): cli.list_models,
     ("models", "promote"): cli.promote,
+    ("models", "rollback"): cli.rollback,
     ("models", "recalibrate"): cli.recalibrate_model,
     ("backtest",): cli.backtest_models,
     ("tune",): cli.tune,
@@ -136,7 +137,7 @@ def test_every_promised_command_is_there():
     ]
     assert {name for name in cli.app if not name.startswith("-")} == set(promised)
     assert {name[0] for name in COMMANDS} == set(promised)
-    assert {name for name in cli.models_app if not name.startswith("-")} == {"list", "promote", "recalibrate"}
+    assert {name for name in cli.models_app if not name.startswith("-")} == {"list", "promote", "rollback", "recalibrate"}
     assert {name for name in cli.policy_app if not name.startswith("-")} == {"show", "check", "account"}
     assert {name for name in cli.audit_app if not name.startswith("-")} == {"leakage", "stability"}
     assert {name for name in cli.export_app if not name.startswith("-")} == {"check", "fields"}
@@ -340,6 +341,9 @@ def test_the_round_gives_json_and_nothing_but_json(returnrisk, demo, project):
     assert [(row["name"], row["version"], row["aliases"]) for row in listed] == [("fall-12m", 1, "candidate, champion")]
     promoted = json.loads(returnrisk("models", "promote", "--project", project, "--version", 1, "--json").out)
     assert promoted == {"champion": "fall-12m/1", "fingerprint": demo.training.bundle.fingerprint}
+    nothing_before = returnrisk("models", "rollback", "--project", project)
+    assert nothing_before.code == 1
+    assert "nothing to roll back to" in flat(nothing_before.err)
     results = {}
     for name in ("score", "visits", "report"):
         ended = returnrisk(name, *at, "--json")

@@ -557,7 +557,7 @@ def test_candidate_champion_and_previous_follow_training_and_promotion(demo, dem
     assert aliases == {1: "previous", 2: "candidate, champion"}
     scored = project.score(as_of=demo.as_of)
     assert (scored.model_version, scored.fingerprint) == ("fall-12m/2", second.bundle.fingerprint)
-    assert project.promote(version=1).aliases == ("champion",)
+    assert project.rollback().aliases == ("champion",)
     back = project.score(as_of=demo.as_of)
     assert_frame_equal(back.frame(), demo.run.scores.frame(), check_exact=True)
     with pytest.raises(UnknownNameError, match="9"):

@@ -515,6 +515,23 @@ def test_promotion_moves_champion_and_keeps_the_previous(catalogue: Catalogue, n
     assert listed["bundle"].tolist() == [f"models/exported/{bundle.path.name}" for bundle in bundles]
 
 
+def test_rolling_back_swaps_champion_and_previous_and_needs_both(catalogue: Catalogue, new_bundle):
+    name = log(catalogue, new_bundle(1)).name
+    with pytest.raises(UnknownNameError, match="'champion'; known: 1, candidate"):
+        catalogue.rollback(name)
+    catalogue.promote(name)
+    with pytest.raises(RegistryError, match="nothing to roll back to"):
+        catalogue.rollback(name)
+    log(catalogue, new_bundle(2))
+    catalogue.promote(name)
+    assert catalogue.rollback(name).aliases == ("champion",)
+    assert [catalogue.resolve(name, alias).version for alias in ("champion", "previous", "candidate")] == [1, 2, 2]
+    assert catalogue.rollback(name).version == 2, "and back again"
+    assert [catalogue.resolve(name, alias).version for alias in ("champion", "previous")] == [2, 1]
+    with pytest.raises(UnknownNameError, match="unknown model"):
+        catalogue.rollback("it's")
+
+
 def test_unknown_names_are_refused_with_those_there_are(catalogue: Catalogue, new_bundle):
     name = log(catalogue, new_bundle(1)).name
     with pytest.raises(UnknownNameError, match=f"unknown model '{name}x'; did you mean '{name}'"):
@@ -533,7 +550,7 @@ def test_an_empty_catalogue_answers_and_creates_nothing(tmp_path: Path):
     catalogue = Catalogue(tmp_path / "mlruns")
     assert catalogue.versions().empty
     assert catalogue.versions().dtypes.astype(str).tolist() == ["str", "int64", "str", "str", "str"]
-    for ask in (catalogue.promote, catalogue.versions, lambda name: catalogue.resolve(name, 1)):
+    for ask in (catalogue.promote, catalogue.rollback, catalogue.versions, lambda name: catalogue.resolve(name, 1)):
         with pytest.raises(UnknownNameError, match="known: none"):
             ask("fall-12m")
     assert list(tmp_path.iterdir()) == []

@@ -434,6 +434,10 @@ class Project:
         """Make a version (default: the candidate) the champion that lists are made with."""
         return self.catalogue().promote(self.spec.name, version=version)
 
+    def rollback(self) -> ModelVersion:
+        """Make the champion before this one the champion again (`Catalogue.rollback`)."""
+        return self.catalogue().rollback(self.spec.name)
+
     def recalibrate(
         self,
         name: str | None = None,

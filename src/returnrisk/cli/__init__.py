@@ -18,7 +18,7 @@ from returnrisk.cli.export import check_export, fields
 from returnrisk.cli.policy import check_policy, show_policy
 from returnrisk.cli.recalibrate import recalibrate_model
 from returnrisk.cli.screening import screen
-from returnrisk.cli.stages import evaluate, ingest, init, list_models, promote, report, run, score, train, visits
+from returnrisk.cli.stages import evaluate, ingest, init, list_models, promote, report, rollback, run, score, train, visits
 from returnrisk.cli.tune import tune
 from returnrisk.cli.what_if import ask_what_if
 from returnrisk.errors import ReturnRiskError, UsageError
@@ -47,6 +47,7 @@ __all__ = [
     "promote",
     "recalibrate_model",
     "report",
+    "rollback",
     "run",
     "score",
     "screen",

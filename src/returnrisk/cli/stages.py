@@ -219,6 +219,14 @@ def promote(*, project: ProjectDir = HERE, version: int | None = None, json_: As
     show({"champion": f"{moved.name}/{moved.version}", "fingerprint": moved.fingerprint}, as_json=json_)
 
 
+@models_app.command
+def rollback(*, project: ProjectDir = HERE, json_: AsJson = False) -> None:
+    """Make the previous champion the champion again; the one it replaces becomes previous."""
+    with project_at(project, quiet=True) as opened:
+        moved = opened.rollback()
+    show({"champion": f"{moved.name}/{moved.version}", "fingerprint": moved.fingerprint}, as_json=json_)
+
+
 def difference_lines(differences: pd.DataFrame) -> list[str]:
     """What each baseline is better or worse by than the model, met by the same draws of villages: a line per baseline."""
     lines = ["与模型之差（同样的重抽样）/ against the model, same draws of villages:"]

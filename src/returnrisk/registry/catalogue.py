@@ -184,6 +184,30 @@ class Catalogue:
             client.set_registered_model_alias(name, CHAMPION, str(chosen.version))
             return _find(client, name, chosen.version)
 
+    def rollback(self, name: str) -> ModelVersion:
+        """Make the previous champion the champion again; the one it replaces becomes `previous`, so that rolling back twice changes nothing.
+
+        Raises
+        ------
+        UnknownNameError
+            No such model, or no champion.
+        RegistryError
+            There is no earlier champion, or the catalogue cannot be reached.
+        """
+        self._require(name)
+        with self._writing() as client:
+            champion = _find(client, name, CHAMPION)
+            previous = next((v for v in _versions_of(client, name) if PREVIOUS in v.aliases), champion)
+            if previous.version == champion.version:
+                raise RegistryError(
+                    f"{name} has no champion before the one it has: nothing to roll back to. `returnrisk models list` shows the versions, "
+                    "`returnrisk models promote --version N` chooses one"
+                )
+            # champion first: a process killed between the two leaves the version that was asked for in charge
+            client.set_registered_model_alias(name, CHAMPION, str(previous.version))
+            client.set_registered_model_alias(name, PREVIOUS, str(champion.version))
+            return _find(client, name, previous.version)
+
     def versions(self, name: str | None = None) -> pd.DataFrame:
         """One row per version, by name and then in the order they were made.
 
