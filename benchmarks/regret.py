@@ -5,11 +5,13 @@ day (curve from villages left out: no day is kept back, for the truth needs no o
 expected AUC of each ranking when every household falls with its own true probability; regret is what the true probability's own
 ranking has more. Half of the futures rank and the other half weigh, and back, so that the truth is not flattered by its own luck. One row per seed, then the mean over seeds with its 95% interval (t, seeds are independent counties).
 
-With `--taught N` (futures of every day learnt from) three scores more, on the same rows, that say where regret comes from:
+With `--taught N` (futures of every day learnt from) scores more, on the same rows, that say where regret comes from:
 
     another_life  the model's learner, taught by what happened in one future of each day: outcomes of days apart that do not overlap
     taught        the model's learner, taught by the true probabilities: what no better labels could mend
-    files         many large trees, taught by the true probabilities: what is left is (nearly) what the files do not tell
+    large         many large trees, taught by what happened: what is lost when they believe chance
+    ten_lives     the same, taught by ten futures of each day
+    files         the same, taught by the true probabilities: what is left is (nearly) what the files do not tell
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ from returnrisk.training import fit_score, labelled_rows, new_learner, possible_
 SCORES = ("model", "logistic", "income")
 Risk = Callable[[np.ndarray], np.ndarray]
 """Feature rows to anything that rises with the risk."""
-TAUGHT = ("another_life", "taught", "files")
+TAUGHT = ("another_life", "taught", "large", "ten_lives", "files")
+LIVES = 10
 LARGE = {
     "n_estimators": 1500,
     "num_leaves": 31,
@@ -93,26 +96,26 @@ def taught(rows: pd.DataFrame, now: Snapshot, *, seed: int, households: int, fut
     true = []
     for day in days:
         truth = true_risk(states[day], parameters=default_parameters(), n_futures=futures, seed=seed)
-        share = shares(truth).assign(as_of=pd.Timestamp(day), happened=truth.counts(0, 1)[truth.at_risk])
-        true.append(share.assign(p=(share["first"] + share["second"]) / 2))
-    of = rows.drop(columns="y").merge(pd.concat(true), on=["household_id", "as_of"], validate="one_to_one").copy()
-    lived = of.assign(y=of["happened"].astype("int8")).sort_values(["as_of", "household_id"], ignore_index=True)
-    both = pd.concat([of.assign(y=y, weight=of["p"] if y else 1 - of["p"]) for y in (0, 1)], ignore_index=True)
-    both = both.sort_values(["as_of", "household_id", "y"], ignore_index=True).query("weight > 0")
+        half = shares(truth).assign(as_of=pd.Timestamp(day))
+        lived = {"one": truth.counts(0, 1)[truth.at_risk], "ten": truth.counts(0, LIVES)[truth.at_risk] / LIVES}
+        true.append(half.assign(p=(half["first"] + half["second"]) / 2, **lived))
+    of = rows.merge(pd.concat(true), on=["household_id", "as_of"], validate="one_to_one").copy()
     spec, names = load_model_spec("fall-12m"), [f.name for f in now.features]
     large = replace(spec, learner=LearnerSpec("lightgbm", {**spec.learner.params, **LARGE}))
 
-    def learner(of: ModelSpec, rows: pd.DataFrame, weight: str | None = None) -> Risk:
-        """Its log-odds: a curve would change no rank."""
-        fitted = new_learner(of, now.features)
-        return fitted.fit(
-            rows[names].to_numpy("float64"), rows["y"].to_numpy(), sample_weight=rows[weight].to_numpy() if weight else None
-        ).decision_function
+    def taught_by(share: str, spec: ModelSpec) -> Risk:
+        """Log-odds of a learner for which each row counts as a fall with its share, and as none with the rest; a curve would change no rank."""
+        both = pd.concat([of.assign(fell=fell, weight=of[share] if fell else 1 - of[share]) for fell in (0, 1)])
+        both = both[both["weight"] > 0].sort_values(["as_of", "household_id", "fell"])
+        X, y, weight = (both[c].to_numpy() for c in (names, "fell", "weight"))
+        return new_learner(spec, now.features).fit(X.astype("float64"), y, sample_weight=weight).decision_function
 
     return {
-        "another_life": learner(spec, lived),
-        "taught": learner(spec, both, "weight"),
-        "files": learner(large, both, "weight"),
+        "another_life": taught_by("one", spec),
+        "taught": taught_by("p", spec),
+        "large": taught_by("y", large),
+        "ten_lives": taught_by("ten", large),
+        "files": taught_by("p", large),
     }
 
 
