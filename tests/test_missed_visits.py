@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from returnrisk.accuracy import FEWEST_FALLS, _reached
+from returnrisk.config import EvaluationSpec
 from returnrisk.errors import ContractViolation, NotEnoughDataError
 from returnrisk.evaluation import missed_visits
 from returnrisk.evaluation.missed_visits import COLUMNS
@@ -133,3 +135,18 @@ def test_refusals():
         missed_visits(at_risk.assign(y=0), lists, score_columns=SCORES)
     with pytest.raises(NotEnoughDataError, match="fell, in 1 villages; two are needed"):
         missed_visits(at_risk.assign(village_code=1), lists, score_columns=SCORES)
+
+
+def test_few_falls_are_not_told_of():
+    at_risk, lists = county()
+    fallen = at_risk.index[at_risk["y"] == 1]
+    settings = EvaluationSpec(n_bootstrap=20, lead_days=60)
+    enough = at_risk.assign(y=at_risk.index.isin(fallen[:FEWEST_FALLS]).astype(int))
+    told = _reached(enough, lists, ("model", "income"), settings)
+    assert told["lead_days"].tolist() == [60, 60]
+    assert told["n_falls"].tolist() == [FEWEST_FALLS] * 2
+    assert (
+        _reached(enough.assign(y=at_risk.index.isin(fallen[1:FEWEST_FALLS]).astype(int)), lists, ("model", "income"), settings)
+        is None
+    )
+    assert _reached(enough.assign(y=0), lists, ("model", "income"), settings) is None

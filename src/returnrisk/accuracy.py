@@ -39,6 +39,9 @@ _ALERT_COUNTS = ("n_must_visit_alerts", "n_alerts")
 POPULATIONS: Mapping[str, bool] = {"entry": False, "relapse": True}
 """Name of each part of those at risk, by `seen_below`."""
 
+FEWEST_FALLS = 20
+"""Falls under which no share of them is told (assumed): it would say more of single households than of the lists."""
+
 RiskOf = Callable[["pd.DataFrame", str], "np.ndarray"]
 """Snapshot rows and the name of a score to probabilities, (n,)."""
 AlertsOf = Callable[["dt.date"], "pd.DataFrame | None"]
@@ -59,8 +62,8 @@ class Accuracy:
     populations
         "entry" and "relapse": each alone; one with too few events to measure is not there.
     reached
-        Falls that the lists of one horizon named in time, a row per score (`evaluation.missed_visits`); None without lists, or with nobody
-        fallen.
+        Falls that the lists of one horizon named in time, a row per score (`evaluation.missed_visits`); None without lists, or with fewer than
+        `FEWEST_FALLS`.
     """
 
     predictions: pd.DataFrame
@@ -158,9 +161,9 @@ def _lists(
 
 
 def _reached(rows: pd.DataFrame, lists: pd.DataFrame, names: Sequence[str], settings: EvaluationSpec) -> pd.DataFrame | None:
-    """Falls that each score's lists named in time; None where nobody fell, or in one village only."""
+    """Falls that each score's lists named in time; None where too few fell, or in one village only."""
     try:
-        return missed_visits(
+        found = missed_visits(
             rows,
             lists,
             score_columns={name: f"listed_{name}" for name in names},
@@ -171,6 +174,7 @@ def _reached(rows: pd.DataFrame, lists: pd.DataFrame, names: Sequence[str], sett
         )
     except NotEnoughDataError:
         return None
+    return found if found["n_falls"].iloc[0] >= FEWEST_FALLS else None
 
 
 def _order(households: pd.DataFrame, name: str, *, alerts: AlertsOf) -> np.ndarray:
