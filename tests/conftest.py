@@ -55,14 +55,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def shorter_specification() -> str:
-    """The shipped specification with fewer calibration and test days: everything else as it is."""
+    """The shipped specification with fewer calibration and test days, and the long gate off: everything else as it is."""
     text = (data_folder("models") / "fall-12m.toml").read_text(encoding="utf-8")
     split = load_model_spec("fall-12m").split
     for name, count in DAYS.items():
         line = f"{name} = {getattr(split, name)}\n"
         assert line in text
         text = text.replace(line, f"{name} = {count}\n")
-    return text
+    assert "leakage = true" in text
+    return text.replace("leakage = true", "leakage = false")
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +79,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> DemoResult:
     as_of = month_end(add_months(START, MONTHS - 1))
     project.ingest()
     trained = project.train(as_of=as_of)
-    project.promote()
-    return DemoResult(folder=root, as_of=as_of, training=trained, run=project.run(as_of=as_of), n_planted=0, n_kinds=0)
+    promotion = project.promote(by="demo")
+    run = project.run(as_of=as_of)
+    return DemoResult(folder=root, as_of=as_of, training=trained, promotion=promotion, run=run, n_planted=0, n_kinds=0)
 
 
 @pytest.fixture

@@ -120,6 +120,39 @@ class EvaluationSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class GatesSpec:
+    """What a version must show on its held-out days to become champion (`docs/gates.md`). All limits are assumed: a county sets its own.
+
+    Attributes
+    ----------
+    min_events
+        Held-out events under which nothing is judged.
+    better_than_income
+        The interval of the model's AUC less that of income alone lies above 0.
+    min_calibration_slope, max_calibration_slope, max_calibration_level, max_ece
+        The interval of the slope meets this band, that of the calibration in the large (log-odds) lies not wholly beyond plus or minus this level,
+        and the expected calibration error is no larger.
+    max_recall_loss
+        How far recall of the list may lie below the champion's.
+    groups, max_group_gap
+        Whether groups are judged, and how far a group's recall may lie below that of the rest where chance does not explain it.
+    leakage
+        The leakage linter is run.
+    """
+
+    min_events: int = 50
+    better_than_income: bool = True
+    min_calibration_slope: float = 0.8
+    max_calibration_slope: float = 1.25
+    max_calibration_level: float = 0.25
+    max_ece: float = 0.02
+    max_recall_loss: float = 0.02
+    groups: bool = True
+    max_group_gap: float = 0.2
+    leakage: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """A model, complete: the content of one file in `models/`.
 
@@ -138,6 +171,7 @@ class ModelSpec:
     learner: LearnerSpec = field(default_factory=LearnerSpec)
     calibration: CalibrationSpec = field(default_factory=CalibrationSpec)
     evaluation: EvaluationSpec = field(default_factory=EvaluationSpec)
+    gates: GatesSpec = field(default_factory=GatesSpec)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON-able content."""
@@ -211,7 +245,8 @@ class PolicySpec:
 class ProjectConfig:
     """`returnrisk.toml` of a user's folder.
 
-    `delay_days` overrides a contract's declared reporting delay, by table; `synthetic` marks a simulated county.
+    `delay_days` overrides a contract's declared reporting delay, by table; `synthetic` marks a simulated county; `tracking_uri` is that of an
+    MLflow server, where models are not registered in the folder itself (it may hold a password and is never shown).
     """
 
     schema: int = CONFIG_SCHEMA
@@ -225,6 +260,7 @@ class ProjectConfig:
     half_delivery: HalfDeliverySpec = field(default_factory=HalfDeliverySpec)
     visits: VisitsSpec = field(default_factory=VisitsSpec)
     policy: PolicySpec = field(default_factory=PolicySpec)
+    tracking_uri: str = field(default="", repr=False)
     sources: tuple[SqlSourceSpec, ...] = ()
 
 
@@ -295,7 +331,24 @@ def parse_model_spec(content: Mapping[str, Any], *, where: str = "model specific
     _refuse_estimand(spec, where=where)
     if not 0 < spec.evaluation.capacity < 1:
         raise ConfigError(f"{where}.evaluation.capacity is {spec.evaluation.capacity}; expected a share between 0 and 1")
+    _refuse_impossible_gates(spec.gates, where=f"{where}.gates")
     return spec
+
+
+def _refuse_impossible_gates(gates: GatesSpec, *, where: str) -> None:
+    """A limit outside its range would refuse everything, or nothing ever."""
+    ranges = {
+        "min_events": (20, 100_000),
+        "min_calibration_slope": (0.1, 1.0),
+        "max_calibration_slope": (1.0, 10.0),
+        "max_calibration_level": (0.0, 2.0),
+        "max_ece": (0.0, 0.5),
+        "max_recall_loss": (0.0, 0.5),
+        "max_group_gap": (0.0, 0.9),
+    }
+    for name, (least, most) in ranges.items():
+        if not least <= (value := getattr(gates, name)) <= most:
+            raise ConfigError(f"{where}.{name} is {value}; expected {least:g} to {most:g}")
 
 
 def refuse_reweighting(params: Mapping[str, Any], *, where: str) -> None:

@@ -13,24 +13,36 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import hashlib
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from returnrisk.config import ModelSpec, ProjectConfig, load_model_spec, load_project_config
-from returnrisk.errors import BundleError, ConfigError, DataError, NotEnoughDataError, RegistryError, UnknownNameError
+from returnrisk.errors import (
+    BundleError,
+    ConfigError,
+    DataError,
+    GateRefusedError,
+    NotEnoughDataError,
+    RegistryError,
+    UnknownNameError,
+    UsageError,
+)
 from returnrisk.features.snapshot import Snapshot
 from returnrisk.policy import Policy, load_policy
 from returnrisk.project_texts import CONFIG_TEMPLATE
+from returnrisk.run_manifest import NAME as MANIFEST
 from returnrisk.run_manifest import seal, unseal
 from returnrisk.scoring import Scores, score_snapshot
 from returnrisk.stage_results import (
     AlertResult,
     BacktestResult,
+    Promotion,
     RecalibrationResult,
     ReportResult,
     RunResult,
@@ -39,7 +51,7 @@ from returnrisk.stage_results import (
     TuneResult,
     VisitResult,
 )
-from returnrisk.store.files import write_atomically
+from returnrisk.store.files import sha256_of, write_atomically
 from returnrisk.store.names import identities, village_names
 from returnrisk.store.view import Store, View, open_store
 
@@ -48,12 +60,15 @@ if TYPE_CHECKING:
 
     from returnrisk.accounts import Account, HouseholdAccount
     from returnrisk.accuracy import Accuracy
+    from returnrisk.audit_trail import Verified
     from returnrisk.backtest import BacktestSettings
+    from returnrisk.gates import Evidence
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.leakage import LeakageAudit
     from returnrisk.recalibration import Asked
     from returnrisk.registry.bundle import Bundle
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
+    from returnrisk.reproduction import Reproduction
     from returnrisk.screening_outputs import ExportRequest
     from returnrisk.stability import ListChange, StabilityAudit
     from returnrisk.tuning import TuningSettings
@@ -115,6 +130,8 @@ class Project:
     root: Path
     config: ProjectConfig
     progress: Progress = field(default=lambda *_: None, repr=False, compare=False)
+    outputs: Path | None = None
+    """Where lists and reports go; None: `outputs/` of the folder."""
 
     @cached_property
     def spec(self) -> ModelSpec:
@@ -147,19 +164,20 @@ class Project:
         """The model registry of this folder."""
         from returnrisk.registry import Catalogue
 
-        return Catalogue(self.root / "mlruns")
+        return Catalogue(self.root / "mlruns", tracking_uri=self.config.tracking_uri or None)
 
     # -- stages ---------------------------------------------------------------------------------------------------------------
 
     def ingest(self) -> IngestResult:
         """Read the whole inbox into the store; every row accounted for in `store/accounting/`, workbooks to correct in `quarantine/`."""
+        from returnrisk import audit_trail
         from returnrisk.ingest.inbox import ingest_inbox
         from returnrisk.ingest.mapping import load_mappings
         from returnrisk.ingest.sql_source import fetch_sources
         from returnrisk.store.pseudonyms import read_key
 
         fetch_sources(self.config.sources, root=self.root, inbox=self.root / "inbox")
-        return ingest_inbox(
+        result = ingest_inbox(
             self.root / "inbox",
             self.root / "store",
             key=read_key(self.root / self.config.key_file),
@@ -168,6 +186,9 @@ class Project:
             mappings=(*load_mappings(), *load_mappings(self.root / "sources")),
             progress=self.progress,
         )
+        quarantined = int(result.report.frame()["n_quarantined"].sum())
+        audit_trail.append(self.audit_folder, "ingest", store=result.manifest.fingerprint, quarantined=quarantined)
+        return result
 
     def snapshot(self, as_of: dt.date, *, store: Store | None = None) -> Snapshot:
         """Features of every household on a day; kept under `snapshots/` by content of store, specification and catalogue."""
@@ -323,7 +344,15 @@ class Project:
             known_on=day.isoformat(),
             model_fingerprint=bundle.fingerprint,
         )
+        self._record_training(version, known_on=day, data=store.manifest.fingerprint)
         return TrainResult(training=training, bundle=bundle, version=version, tables=tables, folder=folder)
+
+    def _record_training(self, version: ModelVersion, *, known_on: dt.date, data: str, parent: str = "") -> None:
+        from returnrisk import audit_trail
+
+        facts = {"model": f"{version.name}/{version.version}", "fingerprint": version.fingerprint, "data": data}
+        more = {"parent": parent} if parent else {}
+        audit_trail.append(self.audit_folder, "recalibrate" if parent else "train", **facts, known_on=known_on.isoformat(), **more)
 
     def _monthly(self, store: Store, days: Sequence[dt.date]) -> Callable[[dt.date], Snapshot] | None:
         """Snapshots of month ends that weights ask for, kept like all others; None where the estimand needs no weights."""
@@ -430,13 +459,117 @@ class Project:
         )
         return found
 
-    def promote(self, *, version: int | None = None) -> ModelVersion:
-        """Make a version (default: the candidate) the champion that lists are made with."""
-        return self.catalogue().promote(self.spec.name, version=version)
+    def promote(self, *, version: int | None = None, override: bool = False, reason: str = "", by: str | None = None) -> Promotion:
+        """Make a version (default: the candidate) the champion that lists are made with, if the gates let it (`docs/gates.md`).
 
-    def rollback(self) -> ModelVersion:
-        """Make the champion before this one the champion again (`Catalogue.rollback`)."""
-        return self.catalogue().rollback(self.spec.name)
+        The gates judge it on its held-out days, against the present champion on those that neither learnt from. Their answer, an override
+        and the promotion itself go to the audit trail, and to the version in the registry.
+
+        Parameters
+        ----------
+        version
+            Version number.
+        override
+            Promote although gates refuse; `reason` and `by` are then needed, and recorded for ever.
+        by
+            Role or account that answers for it; default the operating system's account.
+
+        Raises
+        ------
+        GateRefusedError
+            A gate said no; nothing was moved.
+        UsageError
+            An override without reason or name, or a reason without an override.
+        RegistryError
+            No such version, or another promotion came between.
+        """
+        from returnrisk import audit_trail
+        from returnrisk.gates import failed, judge
+
+        if override and not (reason.strip() and by and by.strip()):
+            raise UsageError("an override needs a reason and the name of who answers for it: --reason TEXT --by NAME")
+        if reason and not override:
+            raise UsageError("a reason is given, but no override: add --override, or leave the reason out")
+        chosen, bundle = self.model("candidate" if version is None else version)
+        champion, why = self._champion_beside(chosen)
+        answers = judge(self._evidence(bundle, None if champion is None else champion[1], why), self.spec.gates)
+        refused = failed(answers)
+        facts = {
+            "model": f"{chosen.name}/{chosen.version}",
+            "fingerprint": chosen.fingerprint,
+            "before": "" if champion is None else f"{champion[0].name}/{champion[0].version}",
+            "gates": {a.code: a.result for a in answers},
+        }
+        if refused and not override:
+            audit_trail.append(self.audit_folder, "refused", by=by, **facts)
+            said = "\n".join(f"  {a}" for a in refused)
+            raise GateRefusedError(
+                f"{chosen.name}/{chosen.version} is not promoted: {len(refused)} of {len(answers)} gates refuse\n{said}\n"
+                f"Lists go on with {facts['before'] or 'no champion'}. To promote all the same: --override --reason TEXT --by NAME"
+            )
+        line = audit_trail.append(
+            self.audit_folder, "override" if refused else "promote", by=by, **facts, **({"reason": reason} if refused else {})
+        )
+        try:
+            moved = self.catalogue().promote(
+                chosen.name,
+                version=chosen.version,
+                expected_champion=0 if champion is None else champion[0].version,
+                tags={"approved_by": line.by, "approved_at": line.at, "gates": json.dumps(facts["gates"]), "override": reason},
+            )
+        except RegistryError:
+            audit_trail.append(self.audit_folder, "not_moved", by=by, model=facts["model"], line=line.n)
+            raise
+        return Promotion(version=moved, gates=answers, overridden=bool(refused))
+
+    def _champion_beside(self, chosen: ModelVersion) -> tuple[tuple[ModelVersion, Bundle | None] | None, str]:
+        """The champion with its bundle, and why a version cannot be compared with it where there is none to compare with."""
+        try:
+            version = self.catalogue().resolve(chosen.name, "champion")
+        except UnknownNameError:
+            return None, "there is no champion yet"
+        if version.version == chosen.version:
+            return (version, None), "it is the champion"
+        try:
+            return (version, self.model(version.version)[1]), ""
+        except BundleError:
+            return (version, None), f"{version.name}/{version.version} cannot be computed, or answers another question"
+
+    def _evidence(self, bundle: Bundle, champion: Bundle | None, no_champion: str) -> Evidence:
+        """What the gates look at, measured with the store in force."""
+        from returnrisk.audit_trail import read_trail
+        from returnrisk.held_out import known_on
+        from returnrisk.promotion import gather, leaks_found
+
+        store, day = self.store(), known_on(bundle)
+        had = {line.facts.get(key) for line in read_trail(self.audit_folder) for key in ("store", "data")}
+        leaks = None
+        if self.spec.gates.leakage:
+            leaks = leaks_found(
+                self.root / "snapshots", store, self.spec, known_on=day, audit=lambda: self.audit_leakage(as_of=day)
+            )
+        self.progress("gates", 0, 1)
+        measured = gather(
+            store,
+            self.spec,
+            bundle,
+            champion=champion,
+            no_champion=no_champion,
+            snapshots=lambda d: self.snapshot(d, store=store),
+            monthly=lambda days: self._monthly(store, days),
+            per_township=self.config.visits.per_township,
+        )
+        return replace(measured, leaks=leaks, data_known=bundle.data_fingerprint in had | {store.manifest.fingerprint})
+
+    def rollback(self, *, by: str | None = None) -> ModelVersion:
+        """Make the champion before this one the champion again (`Catalogue.rollback`); recorded in the audit trail."""
+        from returnrisk import audit_trail
+
+        moved = self.catalogue().rollback(self.spec.name)
+        audit_trail.append(
+            self.audit_folder, "rollback", by=by, model=f"{moved.name}/{moved.version}", fingerprint=moved.fingerprint
+        )
+        return moved
 
     def recalibrate(
         self,
@@ -509,6 +642,7 @@ class Project:
             bundle_location=moved.path.relative_to(self.root).as_posix(),
             files=csv_files({"before_and_after": found.comparison, **training_tables(found.accuracy, self.spec)}),
         )
+        self._record_training(registered, known_on=day, data=store.manifest.fingerprint, parent=parent)
         return RecalibrationResult(found=found, bundle=moved, version=registered)
 
     def model(self, which: str | int = "champion") -> tuple[ModelVersion, Bundle]:
@@ -541,9 +675,7 @@ class Project:
 
     def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None, orders: bool = True) -> Accuracy:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`; `orders`: the alert rules and chance beside it."""
-        from returnrisk.accuracy import measure_accuracy
-        from returnrisk.registry.serving import BundleScorer
-        from returnrisk.training import labelled_rows, weighted_rows
+        from returnrisk.held_out import held_out_rows, known_on, measure_bundle, tested_on
 
         _, bundle = self.model(which)
         store = self.store()
@@ -551,20 +683,21 @@ class Project:
         def snapshots(day: dt.date) -> Snapshot:
             return self.snapshot(day, store=store)
 
-        days = [dt.date.fromisoformat(d) for d in bundle.card["periods"]["test"]]
-        known_on = as_of or dt.date.fromisoformat(bundle.card["known_on"])
-        rows, _ = labelled_rows(store, self.spec, days, known_on=known_on, snapshots=snapshots)
-        rows = weighted_rows(store, self.spec, rows, known_on=known_on, monthly=self._monthly(store, days))
-        scorer = BundleScorer(bundle)
-        is_fall = self.spec.outcome.kind == "fall"
-        return measure_accuracy(
-            rows,
-            self.spec.evaluation,
-            risk=lambda frame, name: scorer.risk(frame, learner=name),
+        rows = held_out_rows(
+            store,
+            self.spec,
+            tested_on(bundle),
+            known_on=as_of or known_on(bundle),
             snapshots=snapshots,
-            per_township=self.config.visits.per_township if is_fall else None,
+            monthly=lambda days: self._monthly(store, days),
+        )
+        return measure_bundle(
+            bundle,
+            rows,
+            self.spec,
+            snapshots=snapshots,
+            per_township=self.config.visits.per_township,
             alerts=self._alerts(store) if orders else None,
-            apart=is_fall,
         )
 
     def score(self, *, as_of: dt.date, which: str | int = "champion") -> Scores:
@@ -613,8 +746,24 @@ class Project:
     def visits(self, scores: Scores) -> VisitResult:
         """The priority visit list of scored households: one workbook per township (with identities), one Parquet (without).
 
-        `visit_chances.parquet` logs the chance that each household of the day had of being listed.
+        `visit_chances.parquet` logs the chance that each household of the day had of being listed. The audit trail gets a line.
         """
+        from returnrisk import audit_trail
+
+        made = self._visits(scores)
+        audit_trail.append(
+            self.audit_folder,
+            "list",
+            as_of=scores.as_of.isoformat(),
+            model=scores.model_version,
+            fingerprint=scores.fingerprint,
+            data=self.store().manifest.fingerprint,
+            listed=len(made.frame()),
+            list=sha256_of(made.parquet),
+        )
+        return made
+
+    def _visits(self, scores: Scores) -> VisitResult:
         from returnrisk.reports.list_workbook import write_township_workbooks
         from returnrisk.visits import VisitSpec, follow_up, follow_up_counts, select
 
@@ -697,11 +846,33 @@ class Project:
         RegistryError
             There is no champion yet: train, look at the figures, promote.
         """
+        from returnrisk import audit_trail
+
         self.model()
         ingested = self.ingest()
-        scores = self.score(as_of=as_of)
-        visits = self.visits(scores)
-        report = self.report(scores, visits)
+        data = ingested.manifest.fingerprint
+        scores, visits, report, change = self._list(as_of=as_of, which="champion", data=data)
+        audit_trail.append(
+            self.audit_folder,
+            "run",
+            as_of=as_of.isoformat(),
+            model=scores.model_version,
+            fingerprint=scores.fingerprint,
+            data=data,
+            rows=self.store().rows_recorded_by(as_of),
+            settings=self._settings_fingerprint(),
+            listed=len(visits.frame()),
+            outputs=sha256_of(self.output_folder(as_of) / MANIFEST),
+        )
+        return RunResult(
+            ingest=ingested, scores=scores, visits=visits, report=report, model_version=scores.model_version, change=change
+        )
+
+    def _list(self, *, as_of: dt.date, which: str | int, data: str) -> tuple[Scores, VisitResult, Path, ListChange | None]:
+        """Score, list and report a day from the store in force, and seal the folder; `data`: the store it is said to be made from."""
+        scores = self.score(as_of=as_of, which=which)
+        visits = self._visits(scores)
+        report = self.report(scores, visits, which=which)
         change = self.list_change(as_of=as_of, model_version=scores.model_version)
         if change is not None:
             from returnrisk.backtest_outputs import write_csv
@@ -712,13 +883,51 @@ class Project:
             as_of=as_of.isoformat(),
             model_version=scores.model_version,
             model_fingerprint=scores.fingerprint,
-            store_fingerprint=ingested.manifest.fingerprint,
+            store_fingerprint=data,
             per_township=self.config.visits.per_township,
             random_places=self.config.visits.random_places,
         )
-        return RunResult(
-            ingest=ingested, scores=scores, visits=visits, report=report.path, model_version=scores.model_version, change=change
-        )
+        return scores, visits, report.path, change
+
+    def _settings_fingerprint(self) -> str:
+        """Of every setting that can change a list of the same data and model."""
+        config = {k: v for k, v in asdict(self.config).items() if k not in ("sources", "key_file", "tracking_uri")}
+        spec = {k: v for k, v in self.spec.as_dict().items() if k != "gates"}
+        return hashlib.sha256(json.dumps([config, spec, repr(self.policy)], sort_keys=True).encode()).hexdigest()[:16]
+
+    def verify_audit(self, *, head: str | None = None) -> Verified:
+        """Read the audit trail from end to end and say what is changed, missing or moved (`audit_trail.verify_trail`)."""
+        from returnrisk.audit_trail import verify_trail
+
+        return verify_trail(self.audit_folder, head=head)
+
+    def reproduce(self, *, as_of: dt.date) -> Reproduction:
+        """Make the last run of a day again, in a folder that is thrown away, and compare every byte with what the audit trail says it wrote.
+
+        Raises
+        ------
+        NotEnoughDataError
+            The trail holds no run of that day.
+        RegistryError, BundleError
+            Its model is not there any more.
+        """
+        import tempfile
+
+        from returnrisk import audit_trail
+        from returnrisk.reproduction import Reproduction, compare, last_run, why_not
+
+        facts = last_run(audit_trail.read_trail(self.audit_folder), as_of)
+        store = self.store()
+        reason = why_not(facts, rows_now=store.rows_recorded_by(as_of), settings_now=self._settings_fingerprint())
+        if reason is None:
+            with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=self.root) as folder:
+                again = replace(self, outputs=Path(folder))
+                again._list(as_of=as_of, which=int(facts["model"].rpartition("/")[2]), data=facts["data"])  # noqa: SLF001 (itself)
+                found = compare(facts, was=self.output_folder(as_of), again=again.output_folder(as_of))
+        else:
+            found = Reproduction(as_of=as_of, facts=facts, same=False, reason=reason)
+        audit_trail.append(self.audit_folder, "reproduce", as_of=as_of.isoformat(), same=found.same)
+        return found
 
     def visit_chances(self, *, since: dt.date, until: dt.date) -> pd.DataFrame:
         """Chance of at least one place on the lists of the days from `since` to `until`, as it was logged.
@@ -935,7 +1144,12 @@ class Project:
 
     def output_folder(self, as_of: dt.date) -> Path:
         """`outputs/<day>/`."""
-        return self.root / "outputs" / as_of.isoformat()
+        return (self.outputs or self.root / "outputs") / as_of.isoformat()
+
+    @property
+    def audit_folder(self) -> Path:
+        """`audit/`: the trail of what was done, by whom and with which data (`audit_trail`)."""
+        return self.root / "audit"
 
 
 def _write_frame(frame: pd.DataFrame, path: Path) -> Path:

@@ -9,6 +9,7 @@ synthetic = {synthetic}            # 模拟数据 / true for a simulated county:
 key_file = "pseudonym.key"   # 化名密钥，妥善保管 / keep it safe and apart: without it months cannot be linked
 model = "fall-12m"           # models/<name>.toml 或随包模型 / of this folder, or a shipped one
 seed = 0
+# tracking_uri = "http://host:5000"   # 县里已有 MLflow 服务器时 / where the county has an MLflow server; else mlruns/
 
 # 走访能力与分级（县级自定；以下为假定值）/ capacity and tiers: the county's choice; these values are assumed
 [visits]

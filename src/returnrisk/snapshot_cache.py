@@ -29,7 +29,7 @@ from returnrisk.store.view import Store, open_store
 if TYPE_CHECKING:
     import pandas as pd
 
-CACHE_SCHEMA = 3
+CACHE_SCHEMA = 4
 """Raise it whenever the meaning of a column changes without a catalogue entry doing so."""
 WORTH_A_PROCESS = 4
 """Days under which another process would take longer to start than it saves."""

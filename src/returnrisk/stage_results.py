@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from returnrisk.accuracy import Accuracy
     from returnrisk.backtest import Backtest
+    from returnrisk.gates import GateAnswer
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.office_export import ExportResult
     from returnrisk.recalibration import Recalibration
@@ -38,6 +39,21 @@ class TrainResult:
     def frame(self) -> pd.DataFrame:
         """Metrics on the test days, one row per score."""
         return self.training.accuracy.overall.wide()
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A version that was made champion, what every gate said, and whether one that refused was overridden."""
+
+    version: ModelVersion
+    gates: tuple[GateAnswer, ...]
+    overridden: bool
+
+    def frame(self) -> pd.DataFrame:
+        """One row per gate."""
+        from returnrisk.gates import gate_table
+
+        return gate_table(self.gates)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`returnrisk audit`: leakage (does training know its own outcome) and stability (would the list stay, and why did it change)."""
+"""`returnrisk audit`: leakage, stability, the trail of what was done, and whether a past list can be made again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from returnrisk.cli.common import HERE, AsOf, ProjectDir, audit_app, folded_table, project_at
+from returnrisk.cli.common import HERE, AsJson, AsOf, ProjectDir, audit_app, folded_table, project_at, show
 from returnrisk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -165,3 +165,45 @@ def _figure(of: pd.DataFrame, metric: str) -> str:
         return ""
     value, low, high = (float(str(of.loc[metric, column])) for column in ("value", "low", "high"))
     return f"{value:.3f} ({low:.3f}–{high:.3f})" if low == low else f"{value:.3f}"  # noqa: PLR0124 (NaN)
+
+
+@audit_app.command
+def verify(*, project: ProjectDir = HERE, head: str | None = None, json_: AsJson = False) -> int:
+    """Check the audit trail: every line changed, missing or moved is named. Exit 3 when there is one.
+
+    Parameters
+    ----------
+    head
+        A hash that an earlier check printed and that was noted elsewhere: it must still be there.
+    """
+    with project_at(project, quiet=True) as opened:
+        found = opened.verify_audit(head=head)
+    problems = [{"line": p.line, "zh": p.zh, "en": p.en} for p in found.problems]
+    content = {"lines": len(found.lines), "head": found.head, "torn": list(found.torn), "problems": problems}
+    said = [f"{p.zh} / {p.en}" for p in found.problems]
+    torn = [f"第{n}行为中断时未写完的行，其操作未进行 / line {n} was left half-written by a killed process" for n in found.torn]
+    whole = f"{len(found.lines)} 行，完整 / {len(found.lines)} lines, whole"
+    note = f"末行哈希（请另处留存）/ hash of the last line, to be noted elsewhere: {found.head}"
+    show(content, as_json=json_, text="\n".join([*(said or [whole]), *torn, note]))
+    return found.exit_code
+
+
+@audit_app.command
+def reproduce(*, as_of: AsOf, project: ProjectDir = HERE, json_: AsJson = False) -> int:
+    """Make the last run of a day again from stored inputs and compare every byte. Exit 3 when it differs or its inputs are gone.
+
+    Nothing of the run is touched.
+    """
+    with project_at(project, quiet=json_) as opened:
+        found = opened.reproduce(as_of=as_of)
+    content = {
+        "as_of": as_of,
+        "model": found.facts["model"],
+        "same": found.same,
+        "reason": found.reason,
+        "differing": list(found.differing),
+    }
+    same = f"{as_of} 的名单重新生成，逐字节一致 / the run of {as_of} came out the same to the byte ({found.facts['model']})"
+    other = "\n".join([f"未能复现 / not reproduced: {found.reason}", *found.differing])
+    show(content, as_json=json_, text=same if found.same else other)
+    return found.exit_code

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from returnrisk.cli.common import HERE, AsJson, AsOf, ProjectDir, app, models_app, project_at, show
+from cyclopts import Parameter
+
+from returnrisk.cli.common import HERE, AsJson, AsOf, ProjectDir, app, folded_table, models_app, project_at, show
 from returnrisk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -205,25 +207,63 @@ def list_models(*, project: ProjectDir = HERE, json_: AsJson = False) -> None:
     )
 
 
+GATE_WORDS = {"passed": "通过 passed", "failed": "未通过 failed", "off": "关闭 off", "not_applicable": "不适用 n/a"}
+
+
 @models_app.command
-def promote(*, project: ProjectDir = HERE, version: int | None = None, json_: AsJson = False) -> None:
-    """Move alias champion to a version (default: the candidate); the old champion becomes previous.
+def promote(
+    *,
+    project: ProjectDir = HERE,
+    version: int | None = None,
+    override: Annotated[bool, Parameter(negative="")] = False,
+    reason: str = "",
+    by: str | None = None,
+    json_: AsJson = False,
+) -> None:
+    """Make a version the champion that lists are made with, if the gates let it; the old champion becomes previous. Exit 4 when one refuses.
 
     Parameters
     ----------
     version
-        Version number.
+        Version number (default: the candidate).
+    override
+        Promote although gates refuse; needs --reason and --by, and is recorded for ever.
+    reason
+        Why the gates are overridden. No personal data.
+    by
+        Role or account that answers for it (default: the operating system's account).
     """
-    with project_at(project, quiet=True) as opened:
-        moved = opened.promote(version=version)
-    show({"champion": f"{moved.name}/{moved.version}", "fingerprint": moved.fingerprint}, as_json=json_)
+    with project_at(project, quiet=json_) as opened:
+        result = opened.promote(version=version, override=override, reason=reason, by=by)
+    moved, gates = result.version, result.frame()
+    content = {"champion": f"{moved.name}/{moved.version}", "fingerprint": moved.fingerprint, "overridden": result.overridden}
+    if json_:
+        show(content, as_json=True, table=gates)
+        return
+    _print_gates(gates)
+    show(content, as_json=False)
+
+
+def _print_gates(gates: pd.DataFrame) -> None:
+    from rich.console import Console
+
+    table = folded_table("门 gate", "结果 result", "数值 measured", "界限 limit")
+    for g in gates.to_dict("records"):
+        table.add_row(f"{g['code']} {g['zh']}\n{g['en']}", GATE_WORDS[g["result"]], g["measured"], g["limit"])
+    Console().print(table)
 
 
 @models_app.command
-def rollback(*, project: ProjectDir = HERE, json_: AsJson = False) -> None:
-    """Make the previous champion the champion again; the one it replaces becomes previous."""
+def rollback(*, project: ProjectDir = HERE, by: str | None = None, json_: AsJson = False) -> None:
+    """Make the previous champion the champion again; the one it replaces becomes previous.
+
+    Parameters
+    ----------
+    by
+        Role or account that answers for it (default: the operating system's account).
+    """
     with project_at(project, quiet=True) as opened:
-        moved = opened.rollback()
+        moved = opened.rollback(by=by)
     show({"champion": f"{moved.name}/{moved.version}", "fingerprint": moved.fingerprint}, as_json=json_)
 
 

@@ -12,6 +12,8 @@ from returnrisk.timeline import add_months
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+UNITS = 1_000_000_000
+"""Billionths in one: places are added up in whole ones."""
 MINIMUM_NEIGHBOURS = 5
 """Fewer neighbours than this give no figure: it would say more about one of them than about the place."""
 
@@ -44,12 +46,12 @@ def build(context: Context) -> Any:
 
     p = context.path
     p = p.mutate(log_ratio=log_ratio(divide(p.net_head_cny_year, p.line_cny_year)), township_code=p.village_code // 1000)
+    p = p.mutate(log_units=_units(p.log_ratio), below_units=_units(p.below.cast("float64")))
     own = p.group_by("household_id").agg(
-        **{f"log_{lag}": p.log_ratio.max(where=p.lag_months == lag) for lag in (3, 12, 15)},
-        below_3=p.below.cast("int64").max(where=p.lag_months == 3),
-        # rounded: they are added up, and a mean of doubles depends on the order in which the engine adds
-        below_2y=p.below.cast("float64").mean(where=p.lag_months > 0).round(9),
-        log_2y=p.log_ratio.mean(where=(p.lag_months > 0) & p.settled).round(9),
+        **{f"log_{lag}": p.log_units.max(where=p.lag_months == lag) for lag in (3, 12, 15)},
+        below_3=p.below_units.max(where=p.lag_months == 3),
+        below_2y=p.below_units.mean(where=p.lag_months > 0).round().cast("int64"),
+        log_2y=p.log_units.mean(where=(p.lag_months > 0) & p.settled).round().cast("int64"),
         lived_in=p.village_code.max(),
     )
     own = own.mutate(change=own.log_3 - own.log_15)
@@ -80,16 +82,20 @@ def build(context: Context) -> Any:
     return t.select("household_id", "on_village", "on_neighbours", *[f.name for f in FEATURES])
 
 
+def _units(value: Any) -> Any:
+    """Whole billionths: they are added up over a place, and a sum of doubles depends on the order in which the engine adds."""
+    return (value * UNITS).round().cast("int64")
+
+
 def _others_mean(t: ir.Table, own: ir.Table, *, value: str, place: str, name: str) -> ir.Table:
-    """Add the mean of `value` over the other households of the same place; NULL with fewer than `MINIMUM_NEIGHBOURS`."""
+    """Add the mean of `value` (in units) over the other households of the same place; NULL with fewer than `MINIMUM_NEIGHBOURS`."""
     lived = {"village_code": "lived_in", "township_code": "lived_township"}[place]
-    sums = own.group_by(**{place: own[lived]}).agg(place_sum=own[value].cast("float64").sum(), place_n=own[value].count())
+    sums = own.group_by(**{place: own[lived]}).agg(place_sum=own[value].sum(), place_n=own[value].count())
     joined = t.left_join(sums, place).drop(f"{place}_right")
     mine = (joined[value].notnull() & (joined[lived] == joined[place])).fill_null(False)
     others = joined.place_n - mine.cast("int64")
-    total = joined.place_sum - where(mine, joined[value].cast("float64")).fill_null(0.0)
-    # rounded: a sum of doubles depends on the order in which the engine adds
-    mean = where(others >= MINIMUM_NEIGHBOURS, (total / others.nullif(0)).round(9))
+    total = joined.place_sum - where(mine, joined[value]).fill_null(0)
+    mean = where(others >= MINIMUM_NEIGHBOURS, total.cast("float64") / others.nullif(0) / UNITS)
     return joined.mutate(**{name: mean}).drop("place_sum", "place_n")
 
 

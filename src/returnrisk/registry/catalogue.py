@@ -165,24 +165,47 @@ class Catalogue:
         with self._writing() as client:
             return log_study_runs(client, name, trials=trials, params=flat, metrics=metrics, tags={**tags, _OWN_RUN: self._owner()})
 
-    def promote(self, name: str, *, version: int | None = None) -> ModelVersion:
+    def promote(
+        self,
+        name: str,
+        *,
+        version: int | None = None,
+        expected_champion: int | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> ModelVersion:
         """Make a version (default: the candidate) the champion; the old champion becomes `previous`.
+
+        Parameters
+        ----------
+        expected_champion
+            The champion that the version was judged against, 0 for none: another one there now is an error. None: whichever there is.
+        tags
+            Written to the version: who approved it, what the gates said.
 
         Raises
         ------
         UnknownNameError
             No such model, version or candidate.
         RegistryError
-            The catalogue cannot be reached.
+            The catalogue cannot be reached, another champion was promoted since, or (on a server, which cannot compare and set) at the same time.
         """
         self._require(name)
         with self._writing() as client:
             chosen = _find(client, name, CANDIDATE if version is None else version)
             champion = next((v for v in _versions_of(client, name) if CHAMPION in v.aliases), None)
+            found = 0 if champion is None else champion.version
+            if expected_champion is not None and found != expected_champion:
+                was, now = (f"{name}/{v}" if v else "nobody" for v in (expected_champion, found))
+                raise RegistryError(
+                    f"{name}/{chosen.version} was judged against {was}, but {now} is champion now: somebody promoted meanwhile. "
+                    f"Nothing was moved; promote again to be judged against {now}"
+                )
+            for key, value in sorted((tags or {}).items()):
+                client.set_model_version_tag(name, str(chosen.version), f"returnrisk.{key}", value)
             if champion is not None and champion.version != chosen.version:
                 client.set_registered_model_alias(name, PREVIOUS, str(champion.version))
             client.set_registered_model_alias(name, CHAMPION, str(chosen.version))
-            return _find(client, name, chosen.version)
+            return _read_back(client, name, chosen)
 
     def rollback(self, name: str) -> ModelVersion:
         """Make the previous champion the champion again; the one it replaces becomes `previous`, so that rolling back twice changes nothing.
@@ -206,7 +229,7 @@ class Catalogue:
             # champion first: a process killed between the two leaves the version that was asked for in charge
             client.set_registered_model_alias(name, CHAMPION, str(previous.version))
             client.set_registered_model_alias(name, PREVIOUS, str(champion.version))
-            return _find(client, name, previous.version)
+            return _read_back(client, name, previous)
 
     def versions(self, name: str | None = None) -> pd.DataFrame:
         """One row per version, by name and then in the order they were made.
@@ -394,6 +417,17 @@ def _find(client: Any, name: str, alias_or_version: str | int) -> ModelVersion:
             return version
     known = [*(str(version.version) for version in versions), *(alias for version in versions for alias in version.aliases)]
     raise UnknownNameError(f"version or alias of model {name}", wanted, known)
+
+
+def _read_back(client: Any, name: str, chosen: ModelVersion) -> ModelVersion:
+    """The version as it now stands, proven champion: a server takes the alias from whoever writes last."""
+    now = _find(client, name, CHAMPION)
+    if now.version != chosen.version:
+        raise RegistryError(
+            f"{name}/{chosen.version} was made champion, but {name}/{now.version} is: another promotion came at the same moment and won. "
+            f"Look at both (`returnrisk models list`), and promote again if need be"
+        )
+    return now
 
 
 def _all_pages(search: Any, **arguments: Any) -> Iterator[Any]:

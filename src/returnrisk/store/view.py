@@ -91,6 +91,13 @@ class Store:
             self._absent[name] = self.con.create_table(unique, schema=ibis.schema(schema), temp=True, overwrite=True)
         return self._absent[name]
 
+    def rows_recorded_by(self, day: dt.date) -> int:
+        """Row versions of all tables recorded by the end of a day: when there are fewer than there were, rows were erased."""
+        import ibis
+
+        counts = [t.aggregate(n=t.count(where=t.recorded_on <= ibis.literal(day))) for name, t in sorted(self._tables.items())]
+        return int(ibis.union(*counts).n.sum().execute()) if counts else 0
+
     def last_recorded_on(self) -> dt.date:
         """Latest recording day of any row: the last day a view can add to."""
         days = [t.recorded_on.max().execute() for n, t in sorted(self._tables.items()) if n != "identity"]
