@@ -542,6 +542,7 @@ class Project:
     def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None, orders: bool = True) -> Accuracy:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`; `orders`: the alert rules and chance beside it."""
         from returnrisk.accuracy import measure_accuracy
+        from returnrisk.fairness import household_attributes
         from returnrisk.registry.serving import BundleScorer
         from returnrisk.training import labelled_rows, weighted_rows
 
@@ -564,6 +565,7 @@ class Project:
             snapshots=snapshots,
             per_township=self.config.visits.per_township if is_fall else None,
             alerts=self._alerts(store) if orders else None,
+            attributes=lambda day: household_attributes(store.as_of(day)),
             apart=is_fall,
         )
 
@@ -684,6 +686,7 @@ class Project:
             calibration_curve=measured.calibration_curve,
             lift_curve=measured.lift_curve,
             reached=accuracy.reached,
+            fairness=accuracy.fairness(self.spec.evaluation),
             synthetic=self.config.synthetic,
             estimand=self.spec.estimand,
         )
