@@ -283,7 +283,7 @@ def group_lines(groups: pd.DataFrame) -> list[str]:
 
 
 def fairness_lines(table: pd.DataFrame) -> list[str]:
-    """Whom the lists miss more: how many comparisons were made, and the largest harm that stands after control, or the largest that does not."""
+    """Whom the lists miss more: how many comparisons were made, and of what stands after control (else of all) the group least on the list."""
     among = table[table["p_adjusted"].notna()]
     pairs = int((among["grouping_2"] != "").sum())
     head = f"谁被漏掉得更多 who is missed more: 比较 compared {len(among) - pairs} 组 groups, {pairs} 个两组交叉 intersections; "
@@ -291,10 +291,12 @@ def fairness_lines(table: pd.DataFrame) -> list[str]:
     if among.empty:
         return [head + "跌破太少，不能比较 too few falls to compare"]
     if stands.empty:
-        said = "校正后没有一组的差别成立（不等于没有差别） no difference stands after control (not shown is not absent); 最大的 the largest:"
+        said = "校正后没有一组的差别成立（不等于没有差别） no difference stands after control (not shown is not absent); 名单上最少的 the least on the list:"
     else:
-        said = f"校正后 {len(stands)} 组漏得更多 missed more after control; 最大的 the largest:"
-    r = (among if stands.empty else stands).sort_values("recall_difference", kind="stable").iloc[0]
+        crossed = int((stands["grouping_2"] != "").sum())
+        said = f"校正后 {len(stands) - crossed} 组、{crossed} 个交叉漏得更多 groups and intersections missed more after control; 名单上最少的 the least on the list:"
+    shown = among if stands.empty else stands
+    r = shown.assign(crossed=shown["grouping_2"] != "").sort_values(["crossed", "recall"], kind="stable").iloc[0]
     figures = f"{100 * r['recall_difference']:+.1f} pp ({100 * r['recall_difference_low']:+.1f}, {100 * r['recall_difference_high']:+.1f})"
     reached = f"在名单上 on the list {r['recall']:.1%} ({r['recall_low']:.1%}–{r['recall_high']:.1%})"
     return [head + said, f"  {r['zh']} {r['en']}: {reached}, {figures}, n {r['n']}, fell {r['n_fallen']}"]

@@ -6,7 +6,7 @@ may not hold comes from `attributes.household_attributes`. Townships are a group
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -163,6 +163,18 @@ def groups_of(rows: pd.DataFrame) -> pd.DataFrame:
             value = grouping.of(rows)
             found[f"{PREFIX}{name}"] = value.where(value.notna(), "").astype(str)
     return pd.DataFrame(found, index=rows.index)
+
+
+def in_order(grouping: str, groups: Collection[str]) -> list[str]:
+    """Groups as tables list them: in the grouping's own order, others after them by name, unknown last.
+
+    Examples
+    --------
+    >>> in_order("head_age", {"", "65_and_over", "under_50"}), in_order("county", ["b", "", "a"])
+    (['under_50', '65_and_over', ''], ['a', 'b', ''])
+    """
+    known = list(GROUPINGS[grouping].groups) if grouping in GROUPINGS else []
+    return sorted(groups, key=lambda g: (g == "", known.index(g) if g in known else len(known), g))
 
 
 def words_of(grouping: str, group: str) -> Words:

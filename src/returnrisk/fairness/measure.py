@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from returnrisk.errors import ConfigError, ContractViolation, DataError, NotEnoughDataError, UnknownNameError
 from returnrisk.evaluation.bootstrap import draw_clusters
 from returnrisk.fairness.comparisons import compare_to_chance
-from returnrisk.fairness.groupings import words_of
+from returnrisk.fairness.groupings import in_order, words_of
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -49,7 +49,15 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cells:
-    """Groups, or intersections: `names` (grouping, group, grouping_2, group_2), `counts` (g, 5) of `COUNTS`, `sums` (villages, g, 5) of `amounts`."""
+    """Groups, or intersections.
+
+    names
+        grouping, group, grouping_2, group_2.
+    counts
+        (g, 6): `COUNTS`, and the households that fell (also) outside the group.
+    sums
+        (villages, g, 5) of `_Rows.amounts`.
+    """
 
     names: list[tuple[str, str, str, str]]
     counts: IntArray
@@ -145,7 +153,7 @@ def _table(
     cells: _Cells, everyone: _Cells, draws: FloatArray, *, min_events: int, share: float, seed: int, level: float
 ) -> pd.DataFrame:
     """One family of comparisons."""
-    counts = pd.DataFrame(cells.counts, columns=list(COUNTS))
+    counts = pd.DataFrame(cells.counts[:, :-1], columns=list(COUNTS))
     names = pd.DataFrame(cells.names, columns=["grouping", "group", "grouping_2", "group_2"])
     words = [_words(*name) for name in cells.names]
     villages_with_falls = (cells.sums[:, :, 1] > 0).sum(axis=0)
@@ -160,8 +168,7 @@ def _table(
     once = np.ones((1, len(draws[0])))
     point, drawn = (_rates(_drawn(times, cells.sums), _drawn(times, whole)) for times in (once, draws))
     table = pd.concat([names, counts], axis=1).assign(zh=[zh for zh, _ in words], en=[en for _, en in words], status=status)
-    rest_falls = everyone.counts[0, COUNTS.index("n_fallen")] - counts["n_fallen"].to_numpy()
-    compared = measured & (rest_falls >= min_events)
+    compared = measured & (cells.counts[:, -1] >= min_events)
     for name in (*RATES, *AGAINST_REST):
         shown = compared if name in AGAINST_REST else measured
         table[name] = np.where(shown, point[name][0], np.nan)
@@ -257,14 +264,15 @@ def _crossed(rows: _Rows, *, min_events: int) -> Iterator[_Cells]:
 
 
 def _coded(labels: pd.Series) -> tuple[IntArray, list[str]]:
-    code, names = pd.factorize(labels, sort=True)
-    return code.astype(np.int64), [str(name) for name in names]
+    names = in_order(str(labels.name), set(labels))
+    return pd.Index(names).get_indexer(labels).astype(np.int64), names
 
 
 def _cells(rows: _Rows, names: list[tuple[str, str, str, str]], code: IntArray, *, min_fallen: int = 0) -> _Cells:
     """Counts and sums of the rows with each code; those in which fewer households fell are left out before anything is added up."""
     k, n_amounts = len(names), rows.amounts.shape[1]
-    households, fallen = (_distinct(rows.household[of], code[of], k) for of in (slice(None), rows.fell))
+    households, _ = _distinct(rows.household, code, k)
+    fallen, elsewhere = _distinct(rows.household[rows.fell], code[rows.fell], k)
     n, n_events = np.bincount(code, minlength=k), np.bincount(code[rows.fell], minlength=k)
     kept = np.flatnonzero(fallen >= min_fallen)
     place = np.full(k, -1)
@@ -274,20 +282,23 @@ def _cells(rows: _Rows, names: list[tuple[str, str, str, str]], code: IntArray, 
     size = rows.n_villages * len(kept)
     sums = np.stack([np.bincount(at, rows.amounts[inside, j], size).astype(np.float64) for j in range(n_amounts)], axis=-1)
     clusters = (np.bincount(at, minlength=size).reshape(rows.n_villages, len(kept)) > 0).sum(axis=0)
-    counts = np.column_stack([n[kept], households[kept], n_events[kept], fallen[kept], clusters]).astype(np.int64)
+    counts = np.column_stack([*(c[kept] for c in (n, households, n_events, fallen)), clusters, elsewhere[kept]]).astype(np.int64)
     return _Cells([names[i] for i in kept], counts, sums.reshape(rows.n_villages, len(kept), n_amounts))
 
 
-def _distinct(household: IntArray, code: IntArray, k: int) -> IntArray:
-    """Different households with each code."""
-    return np.bincount(np.unique(household * k + code) % k, minlength=k)
+def _distinct(household: IntArray, code: IntArray, k: int) -> tuple[IntArray, IntArray]:
+    """Different households with each code, and with any other one."""
+    who, its_code = np.divmod(np.unique(household * k + code), k)
+    _, place, n_codes = np.unique(who, return_inverse=True, return_counts=True)
+    only_here = np.bincount(its_code[n_codes[place] == 1], minlength=k)
+    return np.bincount(its_code, minlength=k), len(n_codes) - only_here
 
 
 def _joined(parts: list[_Cells], rows: _Rows) -> _Cells:
     empty = np.zeros((rows.n_villages, 0, rows.amounts.shape[1]))
     return _Cells(
         names=[name for part in parts for name in part.names],
-        counts=np.concatenate([np.zeros((0, len(COUNTS)), dtype=np.int64), *(part.counts for part in parts)]),
+        counts=np.concatenate([np.zeros((0, len(COUNTS) + 1), dtype=np.int64), *(part.counts for part in parts)]),
         sums=np.concatenate([empty, *(part.sums for part in parts)], axis=1),
     )
 
