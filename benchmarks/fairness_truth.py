@@ -23,7 +23,12 @@ RECALL = 0.4
 
 
 def county(
-    rng: np.random.Generator, *, n_villages: int = 50, n_households: int = 4800, falls: float = 0.05, harm: Mapping[str, float] | None = None
+    rng: np.random.Generator,
+    *,
+    n_villages: int = 50,
+    n_households: int = 4800,
+    falls: float = 0.05,
+    harm: Mapping[str, float] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Household-days of four test days, and their groups; villages share luck, a household's days are alike, `harm` lowers a group's recall by so much.
 
@@ -78,16 +83,30 @@ def by_chance(replicates: int) -> None:
         n = np.mean([t["p_adjusted"].notna().sum() for t in found])
         print(f"| {label} | {replicates} | {n:.0f} | {_share(any_of)} | {_share(groups)} | {_share(crossed)} |", flush=True)
     few = max(replicates // 4, 20)
-    print("\n| harmed | recall lower by | counties | found | difference, mean | interval holds it | any claim of groups apart |\n|---|---|---|---|---|---|---|")
+    print(
+        "\n| harmed | recall lower by | counties | found | difference, mean | interval holds it | any claim of groups apart |\n|---|---|---|---|---|---|---|"
+    )
     for name in ("kind_30", "kind_10", "place_30", "place_10"):
         for size in (0.1, 0.2, 0.3):
             found = [claims(10_000 + seed, harm={name: size}) for seed in range(few)]
             rows = [t[(t["grouping"] == name) & (t["group"] == "yes") & (t["grouping_2"] == "")].iloc[0] for t in found]
-            apart = {"kind_30": ("kind_50", "kind_5", "band"), "kind_10": ("kind_50", "kind_5", "band")}.get(name, ("kind_50", "band"))
+            apart = {"kind_30": ("kind_50", "kind_5", "band"), "kind_10": ("kind_50", "kind_5", "band")}.get(
+                name, ("kind_50", "band")
+            )
             wrong = [(t["claimed"] & t["grouping"].isin(apart) & (t["grouping_2"] == "")).any() for t in found]
             told = [r["recall_difference"] for r in rows if r["status"] == "measured"]
-            held = [r["recall_difference_low"] <= -_true(size) <= r["recall_difference_high"] for r in rows if r["status"] == "measured"]
-            cells = [name, f"{size:.0%}", few, _share([r["claimed"] for r in rows]), f"{np.mean(told):+.3f}", _share(held), _share(wrong)]
+            held = [
+                r["recall_difference_low"] <= -_true(size) <= r["recall_difference_high"] for r in rows if r["status"] == "measured"
+            ]
+            cells = [
+                name,
+                f"{size:.0%}",
+                few,
+                _share([r["claimed"] for r in rows]),
+                f"{np.mean(told):+.3f}",
+                _share(held),
+                _share(wrong),
+            ]
             print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 

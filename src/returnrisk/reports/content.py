@@ -13,6 +13,7 @@ from returnrisk.errors import ContractViolation
 from returnrisk.evaluation import METRICS
 from returnrisk.evaluation.missed_visits import COLUMNS as MISSED_VISITS
 from returnrisk.fairness import COLUMNS as FAIRNESS
+from returnrisk.fairness import GROUPINGS
 from returnrisk.reports.small_counts import publish_groups, publish_make_up, publish_strata
 
 # Frame name to the columns it needs; the first group is its grain, by which rows are sorted or which they must not repeat.
@@ -47,8 +48,6 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fairness": (("grouping", "group", "grouping_2", "group_2"), FAIRNESS[4:]),
 }
 _OPTIONAL = ("reached", "fairness")
-_AS_GIVEN = ("fairness",)
-"""Rows already stand in the order people expect."""
 PERSONAL = ("household_id", "person_id", "pseudonym", "head_name", "phone", "address")
 SCORE_ORDER = ("model", "logistic", "income")
 _ORDERS: dict[str, tuple[str, ...]] = {
@@ -57,6 +56,8 @@ _ORDERS: dict[str, tuple[str, ...]] = {
     "population": ("entry", "relapse"),
     "stratum": ("at_risk", "below_line", "not_computable", "monitored"),
     "level": ("township", "county"),
+    "grouping": ("all", *GROUPINGS),
+    "group": (*dict.fromkeys(group for grouping in GROUPINGS.values() for group in grouping.groups), ""),
 }
 
 
@@ -153,8 +154,6 @@ def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
         raise ContractViolation(
             f"the report's {name} repeats {int(twice.sum())} rows of the same {', '.join(grain)}; expected one each"
         )
-    if name in _AS_GIVEN:
-        return frame.reset_index(drop=True)
     return frame.sort_values(list(grain), key=_order, kind="stable", ignore_index=True)
 
 
