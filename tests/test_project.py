@@ -127,7 +127,7 @@ def test_a_run_writes_every_file_and_seals_it_with_its_checksum(demo):
         f"report_data/{n}.parquet"
         for n in (
             *("coverage", "strata", "make_up", "metrics", "populations", "differences", "calibration_curve", "lift_curve"),
-            "reached",
+            *("reached", "fairness"),
         )
     }
     lists = {f"lists/走访名单_{t}_{demo.as_of}.xlsx" for t in townships}
@@ -267,7 +267,9 @@ def test_a_training_keeps_its_tables_in_its_run_and_in_the_outputs(demo):
     project = open_project(demo.folder)
     assert demo.training.folder == project.output_folder(demo.as_of) / "training" / "fall-12m"
     written = bytes_below(demo.training.folder)
-    assert set(written) == {"manifest.json", "metrics.csv", "differences.csv", "calibration_groups.csv", "falls_reached.csv"}
+    assert set(written) == {f"{n}.csv" for n in ("metrics", "differences", "calibration_groups", "falls_reached", "fairness")} | {
+        "manifest.json"
+    }
     (artifacts,) = (demo.folder / "mlruns" / "artifacts").rglob("evaluation")
     assert bytes_below(artifacts) == {name: content for name, content in written.items() if name != "manifest.json"}
     table = pd.read_csv(demo.training.folder / "calibration_groups.csv")
@@ -277,6 +279,29 @@ def test_a_training_keeps_its_tables_in_its_run_and_in_the_outputs(demo):
     towns = table[table["grouping"] == "township_code"]
     assert towns["n"].sum() == everyone["n"]
     assert {"ex_poor", "disabled", "all_old", "remote_village"} <= set(table["grouping"])
+
+
+def test_the_fairness_of_a_training_is_of_its_lists_and_tells_protected_groups_apart(demo):
+    accuracy = demo.training.training.accuracy
+    table = pd.read_csv(demo.training.folder / "fairness.csv", keep_default_na=False, na_values=[""])
+    rows = accuracy.predictions
+    everyone = table.iloc[0]
+    assert everyone["n_fallen"] == rows.loc[rows["y"] == 1, "household_id"].nunique()
+    recall = accuracy.overall.wide().set_index("score").loc["model", "recall_at_capacity"]
+    assert everyone["recall"] == pytest.approx(recall)
+    assert {"head_sex", "head_ethnicity", "minority_area", "aided", "on_file", "head_age"} <= set(table["grouping"])
+    one_way = table[table["grouping_2"].isna()]
+    assert one_way[one_way["grouping"] == "head_sex"]["n"].sum() == len(rows)
+    page = pd.read_parquet(demo.run.report.parent / "report_data" / "fairness.parquet")
+    assert len(page) == len(one_way)
+    told = page[page["status"] != "hidden"][["n", "n_events"]].min()
+    assert told["n"] >= 5
+    assert "谁被漏掉得更多" in demo.run.report.read_text(encoding="utf-8")
+    spec = open_project(demo.folder).spec
+    assert not {"head_sex", "head_ethnicity_group", "minority_area"} & {f.name for f in demo.training.training.features}
+    assert_frame_equal(
+        open_project(demo.folder).evaluate().fairness(spec.evaluation), accuracy.fairness(spec.evaluation), check_exact=True
+    )
 
 
 def test_the_alert_rules_and_chance_stand_beside_the_scores_as_orders(demo):

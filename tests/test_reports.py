@@ -17,6 +17,7 @@ import pytest
 
 from returnrisk.errors import ContractViolation, NotEnoughDataError
 from returnrisk.evaluation import Evaluation, evaluate
+from returnrisk.fairness import measure_fairness
 from returnrisk.reports.html_report import ReportContent, render
 from returnrisk.reports.list_workbook import write_township_workbooks
 from returnrisk.reports.small_counts import publish_make_up, publish_strata
@@ -410,6 +411,37 @@ def test_falls_reached_in_time_are_told_with_their_lists_and_lead(content, tmp_p
         assert shown in table, shown
     assert pd.read_parquet(made.parent / "report_data" / "reached.parquet")["missed"].tolist() == [0.38, 0.6]
     assert catalogue()["table.reached"].zh not in without_library(render(content, tmp_path / "without.html"))
+
+
+def test_who_is_missed_more_is_told_group_by_group_and_small_groups_are_not(content, county, tmp_path) -> None:
+    rows = predictions(county["villages"])
+    rng = np.random.default_rng(0)
+    old = rng.random(len(rows)) < 0.4
+    fell = rows["y"] == 1
+    rows = rows.assign(
+        household_id=np.arange(len(rows)), as_of=AS_OF, on_list=rng.random(len(rows)) < np.where(fell, np.where(old, 0.1, 0.7), 0.1)
+    )
+    groups = pd.DataFrame({"all_old": np.where(old, "yes", "no"), "head_sex": "male"})
+    groups.loc[:2, "head_sex"] = "female"
+    table = measure_fairness(rows, groups, selected="on_list", n_bootstrap=60)
+    made = render(dataclasses.replace(content, fairness=table), tmp_path / "report.html")
+    html = without_library(made).split(f"{catalogue()['table.fairness'].zh}</span>")[-1].split("</section>")[0]
+    yes = table.query("grouping == 'all_old' and group == 'yes' and grouping_2 == ''").iloc[0]
+    shown = [
+        f"{yes['n']:,}",
+        f"{yes['recall']:.1%}",
+        f"{yes['recall_low']:.1%} – {yes['recall_high']:.1%}",
+        "漏得更多（校正后成立）",
+    ]
+    shown += ["全家60岁以上：是", "all members aged 60 and over: yes", "不公布", "误报一个的可能不超过 5%"]
+    assert [words for words in shown if words not in html] == []
+    saved = pd.read_parquet(made.parent / "report_data" / "fairness.parquet")
+    shuffled = dataclasses.replace(content, fairness=table.sample(frac=1, random_state=2))
+    assert render(shuffled, tmp_path / "again" / "report.html").read_bytes() == made.read_bytes()
+    assert saved["grouping"].drop_duplicates().tolist() == ["all", "head_sex", "all_old"]
+    assert saved.query("grouping == 'head_sex'")["n"].isna().all()
+    assert saved.query("grouping == 'all_old'")["claimed"].tolist() == [True, False]
+    assert catalogue()["table.fairness"].zh not in without_library(render(content, tmp_path / "without.html"))
 
 
 def without_library(page: Path) -> str:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from returnrisk.config import EvaluationSpec
 from returnrisk.errors import NotEnoughDataError
 from returnrisk.evaluation import Evaluation, evaluate, missed_visits
-from returnrisk.group_calibration import group_calibration, groups_of
+from returnrisk.evaluation.ranking import chance_of_place
+from returnrisk.fairness import PREFIX, TOWNSHIP, group_calibration, groups_of, measure_fairness
 from returnrisk.models.alert_rules import alert_position
 from returnrisk.visits import listed
 
@@ -46,6 +47,8 @@ RiskOf = Callable[["pd.DataFrame", str], "np.ndarray"]
 """Snapshot rows and the name of a score to probabilities, (n,)."""
 AlertsOf = Callable[["dt.date"], "pd.DataFrame | None"]
 """A day to its alerts by household (`features.alerts.alert_counts`)."""
+AttributesOf = Callable[["dt.date"], "pd.DataFrame"]
+"""A day to its households' protected attributes (`fairness.household_attributes`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Accuracy:
     Attributes
     ----------
     predictions
-        One row per test household and day: household_id, as_of, village_code, seen_below, y, `p_<score>`, `group_<grouping>`; with a list also
+        One row per test household and day: household_id, as_of, village_code, seen_below, y, `p_<score>`, `group_<grouping>` (`fairness.groups_of`); with a list also
         `listed_<score>`.
     overall
         Everyone at risk.
@@ -80,8 +83,38 @@ class Accuracy:
         return frame[["population", *(c for c in frame.columns if c != "population")]]
 
     def by_group(self, settings: EvaluationSpec) -> pd.DataFrame:
-        """Calibration of the model within townships, classes and groups easily overlooked (`group_calibration.group_calibration`)."""
+        """Calibration of the model within townships, classes and groups easily overlooked (`fairness.group_calibration`)."""
         return group_calibration(self.predictions, settings)
+
+    def fairness(self, settings: EvaluationSpec) -> pd.DataFrame:
+        """Whom the model's lists miss more (`fairness.measure_fairness`): its real lists, or without any the specification's share of each day."""
+        rows, weight = self.predictions, "weight" if "weight" in self.predictions.columns else None
+        groups = rows[[c for c in rows.columns if c.startswith(PREFIX) and c != f"{PREFIX}{TOWNSHIP}"]]
+        listed = f"listed_{SCORES[0]}"
+        if listed not in rows.columns:
+            rows = rows.assign(**{listed: _chances(rows, f"p_{SCORES[0]}", weight=weight, share=settings.capacity)})
+        return measure_fairness(
+            rows,
+            groups.rename(columns=lambda c: c.removeprefix(PREFIX)),
+            selected=listed,
+            score=f"p_{SCORES[0]}",
+            weight=weight,
+            min_events=settings.min_group_events,
+            n_bootstrap=settings.n_bootstrap,
+            seed=settings.seed,
+        )
+
+
+def _chances(rows: pd.DataFrame, score: str, *, weight: str | None, share: float) -> pd.Series:
+    """Chance of each row to be among the day's top share."""
+    import numpy as np
+    import pandas as pd
+
+    chance = pd.Series(0.0, index=rows.index)
+    for _, day in rows.groupby("as_of"):
+        stands_for = day[weight].to_numpy("float64") if weight else np.ones(len(day))
+        chance[day.index] = chance_of_place(day[score].to_numpy("float64"), stands_for, share=share)
+    return chance
 
 
 def measure_accuracy(
@@ -92,6 +125,7 @@ def measure_accuracy(
     snapshots: Callable[[dt.date], Snapshot],
     per_township: int | None = None,
     alerts: AlertsOf | None = None,
+    attributes: AttributesOf | None = None,
     apart: bool = True,
 ) -> Accuracy:
     """Measure every score on labelled household-days, and the lists that each of them would have made.
@@ -109,6 +143,8 @@ def measure_accuracy(
         Places per township; None for no lists.
     alerts
         Gives the alerts of a day: `ORDERS` then stand beside the scores. On a day without any the rules rank nobody before another.
+    attributes
+        Gives the protected attributes of a day, by which groups are told apart that no snapshot knows; nothing is scored with them.
     apart
         Entries and relapses too (parts of a fall, of no other outcome).
 
@@ -128,7 +164,7 @@ def measure_accuracy(
     predictions = rows[["household_id", "as_of", "village_code", "seen_below", "y", *weighted]].copy()
     for name in names:
         predictions[f"p_{name}"] = place(rows, name)
-    predictions = pd.concat([predictions, groups_of(rows)], axis=1)
+    predictions = pd.concat([predictions, groups_of(_with_attributes(rows, attributes))], axis=1)
     reached = None
     if per_township is not None:
         lists = _lists(sorted(rows["as_of"].unique()), names, place=place, snapshots=snapshots, per_township=per_township)
@@ -141,6 +177,18 @@ def measure_accuracy(
         except NotEnoughDataError:
             continue
     return Accuracy(predictions=predictions, overall=measure_rows(predictions, settings), populations=populations, reached=reached)
+
+
+def _with_attributes(rows: pd.DataFrame, attributes: AttributesOf | None) -> pd.DataFrame:
+    """The rows, and beside them what their households are by the attributes of the same day."""
+    import pandas as pd
+
+    if attributes is None:
+        return rows
+    days = [pd.Timestamp(day) for day in sorted(rows["as_of"].unique())]
+    told = pd.concat([attributes(day.date()).assign(as_of=day) for day in days], ignore_index=True)
+    told["as_of"] = told["as_of"].astype(rows["as_of"].dtype)
+    return rows.merge(told, on=["household_id", "as_of"], how="left", validate="one_to_one").set_axis(rows.index)
 
 
 def _lists(

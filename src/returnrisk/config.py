@@ -110,13 +110,15 @@ class CalibrationSpec:
 class EvaluationSpec:
     """How a model is measured: share of households a list can hold, replicates (villages resampled) and their seed.
 
-    `lead_days`: how long before a fall a list must have named the household to have come in time (assumed).
+    `lead_days`: how long before a fall a list must have named the household to have come in time (assumed). `min_group_events`: falls under
+    which a group is not measured (assumed).
     """
 
     capacity: float = 0.1
     n_bootstrap: int = 300
     seed: int = 0
     lead_days: int = 30
+    min_group_events: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +334,10 @@ def parse_model_spec(content: Mapping[str, Any], *, where: str = "model specific
     if not 0 < spec.evaluation.capacity < 1:
         raise ConfigError(f"{where}.evaluation.capacity is {spec.evaluation.capacity}; expected a share between 0 and 1")
     _refuse_impossible_gates(spec.gates, where=f"{where}.gates")
+    if spec.evaluation.min_group_events < 1:
+        raise ConfigError(
+            f"{where}.evaluation.min_group_events is {spec.evaluation.min_group_events}; expected 1 or more, 20 are usual"
+        )
     return spec
 
 

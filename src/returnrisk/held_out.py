@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from returnrisk.accuracy import Accuracy, AlertsOf, measure_accuracy
+from returnrisk.accuracy import Accuracy, AlertsOf, AttributesOf, measure_accuracy
 from returnrisk.config import ModelSpec
 from returnrisk.registry.bundle import Bundle
 from returnrisk.registry.serving import BundleScorer
@@ -50,6 +50,7 @@ def measure_bundle(
     snapshots: SnapshotMaker,
     per_township: int,
     alerts: AlertsOf | None = None,
+    attributes: AttributesOf | None = None,
 ) -> Accuracy:
     """What a registered model and its baselines are worth on rows of `held_out_rows`; lists where the outcome is a fall.
 
@@ -71,5 +72,6 @@ def measure_bundle(
         snapshots=snapshots,
         per_township=per_township if is_fall else None,
         alerts=alerts,
+        attributes=attributes,
         apart=is_fall,
     )

@@ -675,6 +675,7 @@ class Project:
 
     def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None, orders: bool = True) -> Accuracy:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`; `orders`: the alert rules and chance beside it."""
+        from returnrisk.fairness import household_attributes
         from returnrisk.held_out import held_out_rows, known_on, measure_bundle, tested_on
 
         _, bundle = self.model(which)
@@ -698,6 +699,7 @@ class Project:
             snapshots=snapshots,
             per_township=self.config.visits.per_township,
             alerts=self._alerts(store) if orders else None,
+            attributes=lambda day: household_attributes(store.as_of(day)),
         )
 
     def score(self, *, as_of: dt.date, which: str | int = "champion") -> Scores:
@@ -833,6 +835,7 @@ class Project:
             calibration_curve=measured.calibration_curve,
             lift_curve=measured.lift_curve,
             reached=accuracy.reached,
+            fairness=accuracy.fairness(self.spec.evaluation),
             synthetic=self.config.synthetic,
             estimand=self.spec.estimand,
         )

@@ -15,6 +15,7 @@ from returnrisk.accuracy import Accuracy
 from returnrisk.config import ModelSpec
 from returnrisk.errors import ExplanationError, NotEnoughDataError
 from returnrisk.explain import explain_rows
+from returnrisk.fairness import household_attributes
 from returnrisk.features.catalogue import fingerprint
 from returnrisk.features.families import catalogue
 from returnrisk.gates import Evidence
@@ -57,7 +58,14 @@ def gather(
     """
     days, known = tested_on(bundle), known_on(bundle)
     rows = held_out_rows(store, spec, days, known_on=known, snapshots=snapshots, monthly=monthly)
-    accuracy = measure_bundle(bundle, rows, spec, snapshots=snapshots, per_township=per_township)
+    accuracy = measure_bundle(
+        bundle,
+        rows,
+        spec,
+        snapshots=snapshots,
+        per_township=per_township,
+        attributes=lambda day: household_attributes(store.as_of(day)),
+    )
     against, why = None, no_champion
     if champion is not None:
         unseen = [day for day in days if day >= min(tested_on(champion))]
@@ -75,7 +83,7 @@ def gather(
         additivity_gap=_additivity_gap(bundle, rows),
         against=None if against is None else (against[0].overall, against[1].overall),
         no_champion=why,
-        groups=None,
+        groups=accuracy.fairness(spec.evaluation),
     )
 
 

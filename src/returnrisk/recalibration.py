@@ -18,6 +18,7 @@ from returnrisk.accuracy import SCORES, Accuracy, measure_accuracy
 from returnrisk.calibration import UpdatedCalibration, compare_calibrations, recalibrate
 from returnrisk.config import ModelSpec
 from returnrisk.errors import BundleError, ConfigError, NotEnoughDataError
+from returnrisk.fairness import household_attributes
 from returnrisk.model_card import metric_records
 from returnrisk.outcomes import closing_delay
 from returnrisk.registry.bundle import MODEL, Bundle, BundleContent
@@ -205,6 +206,7 @@ def recalibrate_bundle(  # noqa: PLR0913 (each is a table, a day or a choice tha
         risk=lambda frame, name: scorer.risk(frame, learner=name),
         snapshots=snapshots,
         per_township=per_township if is_fall else None,
+        attributes=lambda day: household_attributes(store.as_of(day)),
         apart=is_fall,
     )
     return Recalibration(

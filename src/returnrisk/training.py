@@ -19,6 +19,7 @@ from returnrisk.accuracy import SCORES, Accuracy, AlertsOf, measure_accuracy
 from returnrisk.calibration import Calibration, SigmoidCalibration, cross_fitted, fit_calibration
 from returnrisk.config import LearnerSpec, ModelSpec
 from returnrisk.errors import ConfigError, NotEnoughDataError
+from returnrisk.fairness import household_attributes
 from returnrisk.features.catalogue import Feature
 from returnrisk.features.snapshot import Snapshot, build_snapshot
 from returnrisk.models import make_learner
@@ -291,6 +292,7 @@ def train(  # noqa: PLR0913 (every one is a table, a day or a choice that a call
         snapshots=snapshots,
         per_township=per_township if is_fall else None,
         alerts=alerts,
+        attributes=lambda day: household_attributes(store.as_of(day)),
         apart=is_fall,
     )
     return Training(

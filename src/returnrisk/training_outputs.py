@@ -3,6 +3,7 @@
 metrics.csv                every metric of every score, with intervals      differences.csv   each score against the model, draw by draw
 falls_reached.csv          falls that one horizon of lists named in time, and the missed-visit rate (of lists of falls only)
 calibration_groups.csv     calibration within townships, classes and groups easily overlooked
+fairness.csv               whom the lists miss more: groups and intersections against all others (for the office: small counts stand in it)
 manifest.json              last: checksums, and what it was made from
 """
 
@@ -29,6 +30,7 @@ def training_tables(accuracy: Accuracy, spec: ModelSpec) -> dict[str, pd.DataFra
         "metrics": accuracy.frame(),
         "differences": accuracy.overall.differences("model"),
         "calibration_groups": accuracy.by_group(spec.evaluation),
+        "fairness": accuracy.fairness(spec.evaluation),
         **({} if accuracy.reached is None else {"falls_reached": accuracy.reached}),
     }
 

@@ -111,7 +111,15 @@ def train(*, project: ProjectDir = HERE, as_of: AsOf | None = None, json_: AsJso
         content |= {name: json.loads(table.to_json(orient="records")) for name, table in result.tables.items() if name != "metrics"}
     reached = reached_lines(result.training.accuracy.reached)
     compared = difference_lines(result.tables["differences"])
-    text = "\n".join([*(f"{k}: {v}" for k, v in content.items()), *compared, *reached, *group_lines(groups)])
+    text = "\n".join(
+        [
+            *(f"{k}: {v}" for k, v in content.items()),
+            *compared,
+            *reached,
+            *fairness_lines(result.tables["fairness"]),
+            *group_lines(groups),
+        ]
+    )
     show(content, as_json=json_, table=metric_table(result.training.accuracy.frame()), text=text)
 
 
@@ -125,17 +133,20 @@ def evaluate(*, project: ProjectDir = HERE, model: str = "candidate", as_of: AsO
         Alias (candidate, champion, previous) or version number.
     """
     with project_at(project, quiet=json_) as opened:
-        result = opened.evaluate(which=which_version(model), as_of=as_of)
-    differences = result.overall.differences("model")
+        result, spec = opened.evaluate(which=which_version(model), as_of=as_of), opened.spec
+    differences, fairness = result.overall.differences("model"), result.fairness(spec.evaluation)
     content: dict[str, Any] = {"model": model}
     if json_:
         content |= {"differences": json.loads(differences.to_json(orient="records"))}
+        content |= {"fairness": json.loads(fairness.to_json(orient="records"))}
         content |= {} if result.reached is None else {"falls_reached": json.loads(result.reached.to_json(orient="records"))}
     show(
         content,
         as_json=json_,
         table=metric_table(result.frame()),
-        text="\n".join([f"model: {model}", *difference_lines(differences), *reached_lines(result.reached)]),
+        text="\n".join(
+            [f"model: {model}", *difference_lines(differences), *reached_lines(result.reached), *fairness_lines(fairness)]
+        ),
     )
 
 
@@ -294,7 +305,7 @@ def reached_lines(reached: pd.DataFrame | None) -> list[str]:
 
 def group_lines(groups: pd.DataFrame) -> list[str]:
     """Calibration by group in words: how many groups were measured, and of those whose interval leaves out 1 the ones farthest off."""
-    from returnrisk.group_calibration import standing_out
+    from returnrisk.fairness import standing_out
 
     parts = groups[groups["grouping"] != "all"]
     small, odd = int((parts["status"] == "too_few").sum()), standing_out(groups)
@@ -309,6 +320,26 @@ def group_lines(groups: pd.DataFrame) -> list[str]:
         f"n {r.n}, events {r.n_events}"
         for r in shown.itertuples()
     ]
+
+
+def fairness_lines(table: pd.DataFrame) -> list[str]:
+    """Whom the lists miss more: how many comparisons were made, and of what stands after control (else of all) the group least on the list."""
+    among = table[table["p_adjusted"].notna()]
+    pairs = int((among["grouping_2"] != "").sum())
+    head = f"谁被漏掉得更多 who is missed more: 比较 compared {len(among) - pairs} 组 groups, {pairs} 个两组交叉 intersections; "
+    stands = among[among["claimed"]]
+    if among.empty:
+        return [head + "跌破太少，不能比较 too few falls to compare"]
+    if stands.empty:
+        said = "校正后没有一组的差别成立（不等于没有差别） no difference stands after control (not shown is not absent); 名单上最少的 the least on the list:"
+    else:
+        crossed = int((stands["grouping_2"] != "").sum())
+        said = f"校正后 {len(stands) - crossed} 组、{crossed} 个交叉漏得更多 groups and intersections missed more after control; 名单上最少的 the least on the list:"
+    shown = among if stands.empty else stands
+    r = shown.assign(crossed=shown["grouping_2"] != "").sort_values(["crossed", "recall"], kind="stable").iloc[0]
+    figures = f"{100 * r['recall_difference']:+.1f} pp ({100 * r['recall_difference_low']:+.1f}, {100 * r['recall_difference_high']:+.1f})"
+    reached = f"在名单上 on the list {r['recall']:.1%} ({r['recall_low']:.1%}–{r['recall_high']:.1%})"
+    return [head + said, f"  {r['zh']} {r['en']}: {reached}, {figures}, n {r['n']}, fell {r['n_fallen']}"]
 
 
 def which_version(model: str) -> str | int:

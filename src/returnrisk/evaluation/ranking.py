@@ -119,6 +119,18 @@ def capacity_of(share: float, weight: FloatArray) -> FloatArray:
     return np.minimum(weight, np.maximum(1.0, np.floor(share * weight + ROUNDING_SLACK)))
 
 
+def chance_of_place(score: FloatArray, weight: FloatArray, *, share: float) -> FloatArray:
+    """Chance of each row to be among the top `share` of the weight, (n,): 1 above the cut, 0 below it, the same for all of a tie at it."""
+    ranking = rank(score, np.zeros(len(score)))
+    sums = cumulate(weight[None, ranking.order], ranking)[0]
+    heavy = np.diff(sums)
+    room = capacity_of(share, sums[-1:]) - sums[:-1]
+    taken = np.clip(np.divide(room, heavy, out=np.zeros(len(heavy)), where=heavy > 0), 0.0, 1.0)
+    chance = np.empty(len(score))
+    chance[ranking.order] = np.repeat(taken, np.diff(np.append(ranking.starts, len(score))))
+    return chance
+
+
 def events_within(capacity: FloatArray, sums: Cumulated) -> FloatArray:
     """Events among the top `capacity` (b, k) rows, (b, k); expected value where the cut goes through a tie group."""
     return interpolate(capacity, sums.weight, sums.events)

@@ -12,7 +12,9 @@ from returnrisk.config import Estimand
 from returnrisk.errors import ContractViolation
 from returnrisk.evaluation import METRICS
 from returnrisk.evaluation.missed_visits import COLUMNS as MISSED_VISITS
-from returnrisk.reports.small_counts import publish_make_up, publish_strata
+from returnrisk.fairness import COLUMNS as FAIRNESS
+from returnrisk.fairness import GROUPINGS
+from returnrisk.reports.small_counts import publish_groups, publish_make_up, publish_strata
 
 # Frame name to the columns it needs; the first group is its grain, by which rows are sorted or which they must not repeat.
 _CONTEXT = ("n", "n_events", "base_rate", "n_clusters")
@@ -43,8 +45,9 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "calibration_curve": (("score", "bin"), ("mean_predicted", "observed", "low", "high", "n")),
     "lift_curve": (("score", "share"), ("recall", "precision", "lift")),
     "reached": (("score",), MISSED_VISITS[1:]),
+    "fairness": (("grouping", "group", "grouping_2", "group_2"), FAIRNESS[4:]),
 }
-_OPTIONAL = ("reached",)
+_OPTIONAL = ("reached", "fairness")
 PERSONAL = ("household_id", "person_id", "pseudonym", "head_name", "phone", "address")
 SCORE_ORDER = ("model", "logistic", "income")
 _ORDERS: dict[str, tuple[str, ...]] = {
@@ -53,6 +56,8 @@ _ORDERS: dict[str, tuple[str, ...]] = {
     "population": ("entry", "relapse"),
     "stratum": ("at_risk", "below_line", "not_computable", "monitored"),
     "level": ("township", "county"),
+    "grouping": ("all", *GROUPINGS),
+    "group": (*dict.fromkeys(group for grouping in GROUPINGS.values() for group in grouping.groups), ""),
 }
 
 
@@ -87,6 +92,8 @@ class ReportContent:
         True for a simulated county: the page says so on top.
     reached
         `evaluation.missed_visits`: falls that one horizon of lists named in time; None where there are no lists, or nobody fell.
+    fairness
+        `fairness.measure_fairness` of the model's lists: whom they miss more; None: not measured.
     estimand
         What the risk is of: as households are helped, or without new help (the figures are then weighted); the page says it.
     """
@@ -109,6 +116,7 @@ class ReportContent:
     calibration_curve: pd.DataFrame
     lift_curve: pd.DataFrame
     reached: pd.DataFrame | None = None
+    fairness: pd.DataFrame | None = None
     synthetic: bool = False
     estimand: Estimand = "observed"
 
@@ -129,6 +137,8 @@ def publishable(content: ReportContent) -> dict[str, pd.DataFrame]:
     _refuse_lost_rows(frames["coverage"])
     frames["make_up"] = publish_make_up(frames["make_up"])
     frames["strata"] = publish_strata(frames["strata"], frames["make_up"])
+    if "fairness" in frames:
+        frames["fairness"] = publish_groups(frames["fairness"]).drop(columns=["grouping_2", "group_2"])
     return frames
 
 

@@ -4,10 +4,13 @@ A township's must-visits of 1 to 4 become the range 1–4, and what would give t
 model (listed minus those by lot minus must-visits), every sum over such townships, and in the strata those at risk (the rest). Ranges are built from
 what is published, so that no subtraction tells more than "1 to 4". Counts of other people are not of a sensitive state and stay
 exact. The township's own workbook, which names the households, is not a publication.
+
+Groups (`publish_groups`) divide everybody, whose number is published: one hidden group is what the others leave. Another goes with it.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 SMALLEST_SHOWN = 5
@@ -58,3 +61,52 @@ def publish_strata(strata: pd.DataFrame, published_make_up: pd.DataFrame) -> pd.
         households_low=low.mask(at_risk, low - (below_high - below)).astype("int64"),
         households_high=high.mask(at_risk, high + (below - below_low)).astype("int64"),
     )
+
+
+def publish_groups(table: pd.DataFrame, *, smallest: int = SMALLEST_SHOWN) -> pd.DataFrame:
+    """What of `fairness.measure_fairness` may be published: no intersections, and nothing of groups whose counts could be known to be small.
+
+    A group is hidden whole, counts and rates, where 1 to `smallest` - 1 of its household-days, households, falls, fallen households or of those that did
+    not fall are all there is. So are as many others of its grouping, the fewest first, as keep every small count possible from 1 up to `smallest` for a
+    reader who takes what is shown from the total.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of groups, everyone first; counts Int64, <NA> where hidden (not always a small one); status "hidden" there, and rates NaN.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"grouping": ["all", "a", "a", "a"], "group": ["", "x", "y", "z"], "grouping_2": "", "n": [900, 500, 397, 3]})
+    >>> counts = {"n_households": table["n"], "n_events": [90, 60, 29, 1], "n_fallen": [90, 60, 29, 1], "n_clusters": 9}
+    >>> table = table.assign(**counts, status="measured", recall=0.5, claimed=False)
+    >>> publish_groups(table)[["group", "status", "n"]].values.tolist()
+    [['', 'measured', 900], ['x', 'measured', 500], ['y', 'hidden', <NA>], ['z', 'hidden', <NA>]]
+    """
+    shown = table[table["grouping_2"] == ""].reset_index(drop=True)
+    told = shown[["n", "n_households", "n_events", "n_fallen"]].assign(n_others=shown["n"] - shown["n_events"]).to_numpy()
+    hidden = np.zeros(len(shown), dtype=bool)
+    for place in shown[shown["grouping"] != "all"].groupby("grouping", sort=False).groups.values():
+        hidden[place] = _hidden_groups(told[place], smallest=smallest)
+    counts = ["n", "n_households", "n_events", "n_fallen", "n_clusters"]
+    rates = [c for c in shown.columns if shown[c].dtype == "float64"]
+    return shown.assign(
+        **{c: shown[c].astype("Int64").mask(hidden) for c in counts},
+        **{c: shown[c].mask(hidden) for c in rates},
+        status=shown["status"].mask(hidden, "hidden"),
+        claimed=shown["claimed"] & ~hidden,
+    )
+
+
+def _hidden_groups(counts: np.ndarray, *, smallest: int) -> np.ndarray:
+    """Which rows of counts (groups, columns), of columns whose sums are known, are hidden, (groups,)."""
+    small = (counts > 0) & (counts < smallest)
+    hidden = np.array(small.any(axis=1))
+    for other in np.argsort(counts[:, 0], kind="stable"):
+        at_stake = small[hidden].any(axis=0)
+        # one of them can be `smallest` while every other hidden one has at least 1, and 1 while the others take the rest
+        enough = counts[hidden].sum(axis=0) >= smallest + hidden.sum() - 1
+        if not hidden.any() or (hidden.sum() > 1 and enough[at_stake].all()):
+            break
+        hidden[other] = True
+    return hidden

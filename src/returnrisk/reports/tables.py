@@ -55,6 +55,7 @@ def tables(frames: Mapping[str, pd.DataFrame], content: ReportContent) -> dict[s
         "lift": lift(frames["lift_curve"], capacity=content.capacity),
         "coverage": coverage(frames["coverage"]),
         **({"reached": reached(frames["reached"], content)} if "reached" in frames else {}),
+        **({} if content.fairness is None else {"fairness": fairness(frames["fairness"], content.fairness, level=content.level)}),
     }
 
 
@@ -164,6 +165,41 @@ def reached(frame: pd.DataFrame, content: ReportContent) -> Table:
     note = text("table.reached_note", evaluated_from=str(content.evaluated_from), months=content.horizon_months, **facts)
     heads = _heads("score", "reached", "missed", "model_less", "n_named", "reached_per_100")
     return Table(text("table.reached"), heads, tuple(rows), (note,))
+
+
+def fairness(published: pd.DataFrame, whole: pd.DataFrame, *, level: float) -> Table:
+    """Share of falls on the list, group by group, with the difference from all others and whether it stands; a group per row, everyone first.
+
+    Of `whole`, the unpublished table with the intersections, only the numbers of comparisons are said.
+    """
+    rows = []
+    for row in published.to_dict("records"):
+        households, fallen = (text("fairness.households", n=numbers.count(row[c])) for c in ("n_households", "n_fallen"))
+        apart = [row[f"recall_difference{end}"] for end in ("", "_low", "_high")]
+        everyone = row["grouping"] == "all"
+        cells = (
+            Cell(Text(zh=row["zh"], en=row["en"])),
+            Cell(numbers.count(row["n"]), households),
+            Cell(numbers.count(row["n_events"]), fallen),
+            _share(row["recall"], row["recall_low"], row["recall_high"]) if row["status"] == "measured" else Cell(numbers.MISSING),
+            Cell(numbers.MISSING if pd.isna(apart[0]) else numbers.difference("recall_at_capacity", *apart)),
+            Cell(numbers.MISSING if everyone else text(f"fairness.{_verdict(row)}")),
+        )
+        rows.append(Row(cells, "total" if everyone else ""))
+    compared = whole[whole["p_adjusted"].notna()]
+    crossed = compared["grouping_2"] != ""
+    n = {"groups": (~crossed).sum(), "pairs": crossed.sum(), "stand": (compared["claimed"] & crossed).sum()}
+    notes = (text("table.fairness_note", level=numbers.share(1 - level, places=0), **n), text("table.fairness_limits"))
+    return Table(text("table.fairness"), _heads("group", "n", "n_events", "on_list", "difference", "stands"), tuple(rows), notes)
+
+
+def _verdict(row: Mapping[Any, Any]) -> str:
+    """What is said of a group: missed more, nothing shown, or why nothing can be said."""
+    if row["status"] != "measured":
+        return str(row["status"])
+    if pd.isna(row["recall_difference"]):
+        return "whole"
+    return "stands" if row["claimed"] else "unclear"
 
 
 def _share(value: float, low: float, high: float) -> Cell:
