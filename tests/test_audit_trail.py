@@ -55,7 +55,7 @@ def test_any_changed_part_of_any_line_is_found(tmp_path_factory, which, part):
         append(folder, "list", by="analyst", place=n)
     lines = texts(folder)
     content = json.loads(lines[which])
-    content[part] = {"n": 99, "facts": {"place": 77}}.get(part, f"{content[part]}0"[1:])
+    content[part] = {"n": 99, "facts": {"place": 77}}.get(part, f"{content[part]}x")
     rewrite(folder, [*lines[:which], json.dumps(content), *lines[which + 1 :]])
     found = verify_trail(folder)
     assert found.exit_code == 3

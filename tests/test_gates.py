@@ -124,7 +124,7 @@ def test_a_harm_of_a_group_is_refused_and_named(county):
     assert answers["GATE002"].result == "passed", "it still beats income: only this gate sees the harm"
     wide = GatesSpec(max_group_gap=0.9)
     assert "GATE005" not in refused(evidence(harmful), wide)
-    assert {a.result for a in judge(evidence(harmful), GatesSpec(groups=False)) if a.code == "GATE005"} == {"off"}
+    assert {a.result for a in judge(evidence(harmful), GatesSpec(groups=())) if a.code == "GATE005"} == {"off"}
 
 
 def test_groups_that_cannot_be_measured_are_not_passed_over(county):

@@ -11,7 +11,7 @@ Beside the scores may stand two orders, which are no probabilities and have no c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -86,10 +86,14 @@ class Accuracy:
         """Calibration of the model within townships, classes and groups easily overlooked (`fairness.group_calibration`)."""
         return group_calibration(self.predictions, settings)
 
-    def fairness(self, settings: EvaluationSpec) -> pd.DataFrame:
-        """Whom the model's lists miss more (`fairness.measure_fairness`): its real lists, or without any the specification's share of each day."""
+    def fairness(self, settings: EvaluationSpec, *, groupings: Collection[str] | None = None) -> pd.DataFrame:
+        """Whom the model's lists miss more (`fairness.measure_fairness`): its real lists, or without any the specification's share of each day.
+
+        `groupings`: only these, so that fewer comparisons are controlled for; default all but townships.
+        """
         rows, weight = self.predictions, "weight" if "weight" in self.predictions.columns else None
-        groups = rows[[c for c in rows.columns if c.startswith(PREFIX) and c != f"{PREFIX}{TOWNSHIP}"]]
+        asked = [c for c in rows.columns if c.startswith(PREFIX) and c != f"{PREFIX}{TOWNSHIP}"]
+        groups = rows[[c for c in asked if groupings is None or c.removeprefix(PREFIX) in groupings]]
         listed = f"listed_{SCORES[0]}"
         if listed not in rows.columns:
             rows = rows.assign(**{listed: _chances(rows, f"p_{SCORES[0]}", weight=weight, share=settings.capacity)})

@@ -137,7 +137,8 @@ class GatesSpec:
     max_recall_loss
         How far recall of the list may lie below the champion's.
     groups, max_group_gap
-        Whether groups are judged, and how far a group's recall may lie below that of the rest where chance does not explain it.
+        Groupings (`fairness.GROUPINGS`) that are judged: what a family is and where it lives, not what happened to it, for a risk that nobody
+        could foresee is rightly missed more; and how far a group's recall may lie below that of the rest where chance does not explain it.
     leakage
         The leakage linter is run.
     """
@@ -149,7 +150,9 @@ class GatesSpec:
     max_calibration_level: float = 0.25
     max_ece: float = 0.02
     max_recall_loss: float = 0.02
-    groups: bool = True
+    groups: tuple[str, ...] = (
+        "head_sex", "head_age", "head_ethnicity", "disabled", "remote_village", "minority_area", "resettled", "on_file",
+    )  # fmt: skip
     max_group_gap: float = 0.2
     leakage: bool = True
 

@@ -485,7 +485,9 @@ class Project:
         """
         from returnrisk import audit_trail
         from returnrisk.gates import failed, judge
+        from returnrisk.promotion import refuse_unknown_groups
 
+        refuse_unknown_groups(self.spec)
         if override and not (reason.strip() and by and by.strip()):
             raise UsageError("an override needs a reason and the name of who answers for it: --reason TEXT --by NAME")
         if reason and not override:

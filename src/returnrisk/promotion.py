@@ -13,9 +13,9 @@ import pandas as pd
 
 from returnrisk.accuracy import Accuracy
 from returnrisk.config import ModelSpec
-from returnrisk.errors import ExplanationError, NotEnoughDataError
+from returnrisk.errors import ExplanationError, NotEnoughDataError, UnknownNameError
 from returnrisk.explain import explain_rows
-from returnrisk.fairness import household_attributes
+from returnrisk.fairness import GROUPINGS, household_attributes
 from returnrisk.features.catalogue import fingerprint
 from returnrisk.features.families import catalogue
 from returnrisk.gates import Evidence
@@ -83,8 +83,29 @@ def gather(
         additivity_gap=_additivity_gap(bundle, rows),
         against=None if against is None else (against[0].overall, against[1].overall),
         no_champion=why,
-        groups=accuracy.fairness(spec.evaluation),
+        groups=_groups(accuracy, spec),
     )
+
+
+def _groups(accuracy: Accuracy, spec: ModelSpec) -> pd.DataFrame | None:
+    """The groups that the specification's gate names, without intersections; None where it names none."""
+    if not spec.gates.groups:
+        return None
+    table = accuracy.fairness(spec.evaluation, groupings=spec.gates.groups)
+    return table[table["grouping_2"] == ""]
+
+
+def refuse_unknown_groups(spec: ModelSpec) -> None:
+    """Before anything is measured.
+
+    Raises
+    ------
+    UnknownNameError
+        The gate names a grouping that there is not.
+    """
+    for name in spec.gates.groups:
+        if name not in GROUPINGS:
+            raise UnknownNameError(f"grouping in {spec.name}.gates.groups", name, GROUPINGS)
 
 
 def _side_by_side(
