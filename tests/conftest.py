@@ -15,10 +15,17 @@ from returnrisk.demo import PUBLISHED_KEY, START, DemoResult
 from returnrisk.project import Project, init_project, open_project
 from returnrisk.resources import data_folder
 from returnrisk.timeline import add_months, month_end
+from tests.command import Command, command
 from tests.made_once import made_once, open_shared_folder, remove_shared_folder
 
 HOUSEHOLDS, MONTHS = 1800, 66
 """About the smallest county that two calibration days and one test day can be learnt from, with safely 20 events in every part."""
+GATES = {
+    "leakage = true": "leakage = false",
+    "better_than_income = true": "better_than_income = false",
+    "min_events = 50": "min_events = 20",
+}
+"""The long gate, and those that a county of this size cannot pass: with one test day it has too few falls to show anything."""
 DAYS = {"step_months": 5, "n_calibrate": 2, "n_test": 1}
 SMALL_KEY = b"key of the small county of the tests"
 
@@ -33,7 +40,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         remove_shared_folder()
 
 
-LONGEST = ("test_project", "test_cli")
+LONGEST = ("test_project", "test_cli", "test_promotion")
 """Files that share the demo below: on one processor, and first, so that it is made once and nobody waits for it in the end."""
 
 
@@ -55,15 +62,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def shorter_specification() -> str:
-    """The shipped specification with fewer calibration and test days, and the long gate off: everything else as it is."""
+    """The shipped specification with fewer calibration and test days, and without the gates of `GATES`: everything else as it is."""
     text = (data_folder("models") / "fall-12m.toml").read_text(encoding="utf-8")
     split = load_model_spec("fall-12m").split
     for name, count in DAYS.items():
         line = f"{name} = {getattr(split, name)}\n"
         assert line in text
         text = text.replace(line, f"{name} = {count}\n")
-    assert "leakage = true" in text
-    return text.replace("leakage = true", "leakage = false")
+    for line, instead in GATES.items():
+        assert line in text
+        text = text.replace(line, instead)
+    return text
+
+
+@pytest.fixture
+def returnrisk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The entry point in this process: arguments in, exit code and both streams out."""
+    return command(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -47,36 +46,11 @@ COMMANDS = {
     ("export", "fields"): cli.fields,
     ("audit", "leakage"): cli.check_leakage,
     ("audit", "stability"): cli.check_stability,
+    ("audit", "verify"): cli.verify,
+    ("audit", "reproduce"): cli.reproduce,
 }
 SCRIPT = Path(sys.executable).with_name("returnrisk")
 SMALL_DAY = "2025-03-31"
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Ended]
-
-
-@pytest.fixture
-def returnrisk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The entry point in this process: arguments in, exit code and both streams out."""
-
-    def call(*arguments: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["returnrisk", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        streams = capsys.readouterr()
-        assert "Traceback" not in streams.out + streams.err
-        code = ended.value.code
-        return Ended(code if isinstance(code, int) else 0 if code is None else 1, streams.out, streams.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")

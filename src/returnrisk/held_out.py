@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def tested_on(bundle: Bundle) -> list[dt.date]:
+def held_out_days(bundle: Bundle) -> list[dt.date]:
     """The days a model was tested on."""
     return [dt.date.fromisoformat(day) for day in bundle.card["periods"]["test"]]
 

@@ -678,7 +678,7 @@ class Project:
     def evaluate(self, *, which: str | int = "candidate", as_of: dt.date | None = None, orders: bool = True) -> Accuracy:
         """Measure a registered model again on its test days, with outcomes as known on `as_of`; `orders`: the alert rules and chance beside it."""
         from returnrisk.fairness import household_attributes
-        from returnrisk.held_out import held_out_rows, known_on, measure_bundle, tested_on
+        from returnrisk.held_out import held_out_days, held_out_rows, known_on, measure_bundle
 
         _, bundle = self.model(which)
         store = self.store()
@@ -689,7 +689,7 @@ class Project:
         rows = held_out_rows(
             store,
             self.spec,
-            tested_on(bundle),
+            held_out_days(bundle),
             known_on=as_of or known_on(bundle),
             snapshots=snapshots,
             monthly=lambda days: self._monthly(store, days),

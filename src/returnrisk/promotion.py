@@ -19,7 +19,7 @@ from returnrisk.fairness import GROUPINGS, household_attributes
 from returnrisk.features.catalogue import fingerprint
 from returnrisk.features.families import catalogue
 from returnrisk.gates import Evidence
-from returnrisk.held_out import held_out_rows, known_on, measure_bundle, tested_on
+from returnrisk.held_out import held_out_days, held_out_rows, known_on, measure_bundle
 from returnrisk.leakage import AuditSettings, LeakageAudit
 from returnrisk.registry.bundle import Bundle
 from returnrisk.registry.serving import BundleScorer
@@ -56,7 +56,7 @@ def gather(
     NotEnoughDataError
         The held-out days hold one class only, or fewer than two villages.
     """
-    days, known = tested_on(bundle), known_on(bundle)
+    days, known = held_out_days(bundle), known_on(bundle)
     rows = held_out_rows(store, spec, days, known_on=known, snapshots=snapshots, monthly=monthly)
     accuracy = measure_bundle(
         bundle,
@@ -68,11 +68,9 @@ def gather(
     )
     against, why = None, no_champion
     if champion is not None:
-        unseen = [day for day in days if day >= min(tested_on(champion))]
+        unseen = [day for day in days if day >= min(held_out_days(champion))]
         if not unseen:
-            why = (
-                f"the champion learnt from the days up to {min(tested_on(champion))}: on these days it would look better than it is"
-            )
+            why = f"the champion learnt from the days up to {min(held_out_days(champion))}: on these days it would look better than it is"
         else:
             kept = rows[rows["as_of"].isin(pd.to_datetime(unseen))]
             against, why = _side_by_side(bundle, champion, kept, spec, snapshots=snapshots, per_township=per_township)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from returnrisk.cli.account import show_account
-from returnrisk.cli.audit import check_leakage, check_stability
+from returnrisk.cli.audit import check_leakage, check_stability, reproduce, verify
 from returnrisk.cli.backtest import backtest_models
 from returnrisk.cli.common import app, audit_app, benchmark_app, export_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
@@ -47,6 +47,7 @@ __all__ = [
     "promote",
     "recalibrate_model",
     "report",
+    "reproduce",
     "rollback",
     "run",
     "score",
@@ -56,6 +57,7 @@ __all__ = [
     "simulate",
     "train",
     "tune",
+    "verify",
     "visits",
 ]
 
