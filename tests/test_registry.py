@@ -790,3 +790,16 @@ def test_importing_the_registry_is_cheap():
         assert time.perf_counter() - start < 2
     """
     run_python(code)
+
+
+def test_of_several_promoters_judged_against_one_champion_the_lock_lets_one_through(catalogue: Catalogue, new_bundle):
+    name = log(catalogue, new_bundle(1)).name
+    with pytest.raises(RegistryError, match=f"judged against {name}/1, but nobody is champion now"):
+        catalogue.promote(name, expected_champion=1)
+    assert catalogue.promote(name, expected_champion=0, tags={"approved_by": "chief"}).version == 1
+    log(catalogue, new_bundle(2))
+    log(catalogue, new_bundle(3))
+    assert catalogue.promote(name, version=2, expected_champion=1).version == 2
+    with pytest.raises(RegistryError, match=f"{name}/3 was judged against {name}/1, but {name}/2 is champion now"):
+        catalogue.promote(name, version=3, expected_champion=1)
+    assert catalogue.resolve(name, "champion").version == 2

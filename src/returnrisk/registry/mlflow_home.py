@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import sqlite3
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from typing import Any
 from returnrisk.errors import RegistryError
 
 EXPERIMENT = "returnrisk"
+_PASSWORD = re.compile(r"//[^/@\s]+@")
+"""Account and password in an address."""
 # What MLflow 3.17 itself warns of on import and on first opening a database, and no user can act on.
 _MLFLOW_WARNINGS = (r"[\s\S]*Any type hint is inferred as AnyType", r"[\s\S]*``noload`` loader strategy is deprecated")
 _ENVIRONMENT = {
@@ -56,10 +59,10 @@ def quiet_mlflow() -> Iterator[None]:
         try:
             yield
         except (mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
-            first_line = next(iter(str(error).splitlines()), type(error).__name__)
+            first_line = _PASSWORD.sub("//***@", next(iter(str(error).splitlines()), type(error).__name__))
             raise RegistryError(
-                f"the model catalogue cannot be used: {first_line}. Check that mlruns/mlflow.db is whole, writable and of this MLflow; "
-                "bundles do not depend on it and can still be loaded by path"
+                f"the model catalogue cannot be used: {first_line}. Check that mlruns/mlflow.db is whole, writable and of this MLflow, or that "
+                "the server of tracking_uri answers; bundles do not depend on it and can still be loaded by path"
             ) from error
         finally:
             for logger, level in zip(loggers, levels, strict=True):
