@@ -271,7 +271,7 @@ def _crossed(rows: _Rows, *, min_events: int) -> Iterator[_Cells]:
 
 def _coded(labels: pd.Series) -> tuple[IntArray, list[str]]:
     names = in_order(str(labels.name), labels.unique().tolist())
-    return pd.Index(names).get_indexer(labels).astype(np.int64), names
+    return pd.Index(names).get_indexer(pd.Index(labels)).astype(np.int64), names
 
 
 def _cells(rows: _Rows, names: list[tuple[str, str, str, str]], code: IntArray, *, min_fallen: int = 0) -> _Cells:
