@@ -1,21 +1,27 @@
-"""Does the fairness table find harm, and only harm that is there? python benchmarks/fairness_truth.py chance|files [--replicates 400] ...
+"""Does the fairness table find harm, and only harm that is there? python benchmarks/fairness_truth.py chance [--replicates 200] | files PROJECT [--seed 0].
 
 chance   synthetic predictions whose truth is known: how often any harm is claimed where there is none (at most 5% is promised), and how often a planted
          one of known size is found, by size and by kind of group
-files    a simulated county (`--households 12000 --seed 0`): losses, expenses, certificates, jobs and signals are recorded less often in remote, minority,
-         resettled and old households, and offices notice these less. What the table of a list by income and one by files' signs shows of falls on file,
-         and what it would show of the true falls, with the trap on and off; then with a share of the remote villages' falls struck from the files
+files    a demonstration (`returnrisk demo --out PROJECT`), whose simulated truth is known: what the table shows of remote villages by the falls on file and by the true ones, and
+         what it would show had their offices not recorded a share of the falls: at random, or only where nobody came
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from returnrisk.accuracy import Accuracy
+from returnrisk.demo import PUBLISHED_KEY, START
 from returnrisk.fairness import measure_fairness
+from returnrisk.project import open_project
+from returnrisk.simulate import fallen, simulate_county
+from returnrisk.store.pseudonyms import pseudonymise
 
 DAYS = pd.to_datetime(["2024-03-31", "2024-06-30", "2024-09-30", "2024-12-31"])
 RECALL = 0.4
@@ -75,14 +81,14 @@ def claims(seed: int, **settings: object) -> pd.DataFrame:
 def by_chance(replicates: int) -> None:
     """False alarms without harm, and finds of planted harm."""
     print("| county | counties | compared | any false claim | of groups | of intersections |\n|---|---|---|---|---|---|")
-    for label, settings in (("50 villages", {}), ("20 villages", {"n_villages": 20}), ("200 villages", {"n_villages": 200})):
+    for label, settings in (("50 villages", {}), ("20 villages", {"n_villages": 20})):
         found = [claims(seed, **settings) for seed in range(replicates)]
         any_of = [t["claimed"].any() for t in found]
         groups = [(t["claimed"] & (t["grouping_2"] == "")).any() for t in found]
         crossed = [(t["claimed"] & (t["grouping_2"] != "")).any() for t in found]
         n = np.mean([t["p_adjusted"].notna().sum() for t in found])
         print(f"| {label} | {replicates} | {n:.0f} | {_share(any_of)} | {_share(groups)} | {_share(crossed)} |", flush=True)
-    few = max(replicates // 4, 20)
+    few = max(replicates // 8, 20)
     print(
         "\n| harmed | recall lower by | counties | found | difference, mean | interval holds it | any claim of groups apart |\n|---|---|---|---|---|---|---|"
     )
@@ -122,16 +128,77 @@ def _share(held: list[bool]) -> str:
     return f"{p:.1%} ± {np.sqrt(p * (1 - p) / len(held)):.1%}"
 
 
+def by_files(folder: Path, *, seed: int, draws: int = 40) -> None:
+    """Remote villages in the table: falls on file, true falls, and falls on file of which a share was never recorded."""
+    project = open_project(folder)
+    settings, accuracy = project.spec.evaluation, project.evaluate(orders=False)
+    rows = accuracy.predictions
+    remote, listed = rows["group_remote_village"] == "yes", rows["listed_model"].astype(bool)
+    print(
+        "| falls | remote: n fell | base rate | observed / expected | on the list | against others | claimed |\n|---|---|---|---|---|---|---|"
+    )
+    _told("on file", [accuracy.fairness(settings)])
+    true = _true_falls(rows, project.store().last_recorded_on(), seed=seed)
+    known = true.notna()
+    _told("true", [_with(accuracy, rows[known].assign(y=true[known].astype(int))).fairness(settings)])
+    rng = np.random.default_rng(seed)
+    for label, lost in (
+        ("a third of remote falls not recorded, at random", remote),
+        ("half of remote falls not recorded where nobody came", remote & ~listed),
+    ):
+        share = 1 / 3 if "third" in label else 1 / 2
+        tables = []
+        for _ in range(draws):
+            luck = rows["household_id"].map(pd.Series(rng.random(rows["household_id"].nunique()), rows["household_id"].unique()))
+            tables.append(_with(accuracy, rows.assign(y=rows["y"].where(~(lost & (luck < share)), 0))).fairness(settings))
+        _told(f"{label} ({draws} draws)", tables)
+
+
+def _true_falls(rows: pd.DataFrame, end: dt.date, *, seed: int) -> pd.Series:
+    """1.0 or 0.0 by the simulated truth of each row's own day; missing where the household was not truly at risk."""
+    months = (end.year - START.year) * 12 + end.month - START.month + 1
+    county = simulate_county(n_households=5000, months=months, start=START, seed=seed)
+    parts = []
+    for day in sorted(rows["as_of"].unique()):
+        found = fallen(county.truth, as_of=pd.Timestamp(day).date())
+        code = pseudonymise(found["household_id"].tolist(), kind="household", key=PUBLISHED_KEY)
+        parts.append(found.assign(household_id=found["household_id"].map(code), as_of=day)[["household_id", "as_of", "fell"]])
+    both = rows[["household_id", "as_of"]].merge(pd.concat(parts), how="left", on=["household_id", "as_of"], validate="one_to_one")
+    return both["fell"].astype("float64").set_axis(rows.index)
+
+
+def _with(accuracy: Accuracy, rows: pd.DataFrame) -> Accuracy:
+    return Accuracy(rows, overall=accuracy.overall, populations={})
+
+
+def _told(label: str, tables: list[pd.DataFrame]) -> None:
+    """One line on remote villages; of several draws the mean."""
+    part = pd.concat([t[(t["grouping"] == "remote_village") & (t["group"] == "yes") & (t["grouping_2"] == "")] for t in tables])
+    row = part.select_dtypes("number").mean()
+
+    def percent(name: str) -> str:
+        return f"{row[name]:.1%} ({row[f'{name}_low']:.1%} to {row[f'{name}_high']:.1%})"
+
+    level = (
+        f"{row['observed_over_expected']:.2f} ({row['observed_over_expected_low']:.2f}–{row['observed_over_expected_high']:.2f})"
+    )
+    cells = [label, f"{row['n_fallen']:.0f}", f"{row['base_rate']:.2%}", level, percent("recall"), percent("recall_difference")]
+    print("| " + " | ".join([*cells, f"{part['claimed'].mean():.0%}"]) + " |", flush=True)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["chance", "files"])
-    parser.add_argument("--replicates", type=int, default=400)
-    parser.add_argument("--households", type=int, default=12_000)
-    parser.add_argument("--seed", type=int, default=0)
+    commands = parser.add_subparsers(dest="what", required=True)
+    chance, files = commands.add_parser("chance"), commands.add_parser("files")
+    chance.add_argument("--replicates", type=int, default=200)
+    files.add_argument("project", type=Path)
+    files.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     if asked.what == "chance":
         by_chance(asked.replicates)
+    else:
+        by_files(asked.project, seed=asked.seed)
 
 
 if __name__ == "__main__":

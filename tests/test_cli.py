@@ -338,6 +338,8 @@ def test_people_read_figures_with_their_intervals(returnrisk, demo, project):
         assert {"metric", "model", "logistic", "income", "alerts", "random", "n", "events", "base_rate"} <= set(header.split())
         auc = next(line for line in lines if line.split()[:2] == ["all", "auc"])
         assert len(re.findall(r"0\.\d{3} \(0\.\d{3}–[01]\.\d{3}\)", auc)) == 5
+        (missed,) = (i for i, line in enumerate(lines) if line.startswith("谁被漏掉得更多 who is missed more: "))
+        assert re.search(r"on the list \d+\.\d% \(.*–.*\), [+-]\d+\.\d pp \(.*\), n \d+, fell \d+$", lines[missed + 1])
 
 
 def test_the_monthly_job_run_inside_the_folder(returnrisk, demo, project, monkeypatch):
