@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from returnrisk.accounts import Account, HouseholdAccount
     from returnrisk.accuracy import Accuracy
     from returnrisk.backtest import BacktestSettings
+    from returnrisk.drift import MonthDrift, Reference
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.leakage import LeakageAudit
     from returnrisk.recalibration import Asked
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from returnrisk.registry.catalogue import Catalogue, ModelVersion
     from returnrisk.screening_outputs import ExportRequest
     from returnrisk.stability import ListChange, StabilityAudit
+    from returnrisk.training import Training
     from returnrisk.tuning import TuningSettings
     from returnrisk.what_if import WhatIf
 
@@ -305,9 +307,10 @@ class Project:
             alerts=self._alerts(store),
         )
         self.progress("register", 0, 1)
-        bundle = write_bundle(
-            bundle_content(training, data_fingerprint=store.manifest.fingerprint), folder=self.root / "models" / "exported"
+        content = bundle_content(
+            training, data_fingerprint=store.manifest.fingerprint, reference=self._drift_reference(training, store).to_state()
         )
+        bundle = write_bundle(content, folder=self.root / "models" / "exported")
         tables = training_tables(training.accuracy, self.spec)
         version = self.catalogue().log_training(
             bundle,
@@ -342,6 +345,48 @@ class Project:
         from returnrisk.snapshot_cache import cached_alerts
 
         return lambda day: cached_alerts(self.root / "snapshots", store, day, policy=self.policy)
+
+    def _drift_reference(self, training: Training, store: Store) -> Reference:
+        """What later months are held against: the population of a training's test days, and how far its other days had moved."""
+        from returnrisk.drift import delivered_tables, make_reference
+
+        split, score = training.split, training.scores["model"]
+        names = [f.name for f in training.features]
+        return make_reference(
+            lambda day: self.snapshot(day, store=store),
+            days=split.test,
+            earlier=[*split.fit, *split.calibrate, *split.refit],
+            known_on=training.known_on,
+            log_odds=lambda rows: score.learner.decision_function(rows[names].to_numpy("float64")),
+            curve=score.calibration.apply,
+            tables=delivered_tables(store.as_of(max(split.test))),
+        )
+
+    def drift(self, *, as_of: dt.date, which: str | int = "champion") -> MonthDrift:
+        """Whether a month is still like the days a model was tested on, and whether its sources came as usual (`docs/drift.md`); nothing is written.
+
+        Outcomes are not looked at: `audit_drift` does.
+
+        Raises
+        ------
+        BundleError
+            The model was trained on other features than this version computes, or its reference is not readable.
+        """
+        from returnrisk.drift import month_drift
+        from returnrisk.registry.serving import BundleScorer
+
+        version, bundle = self.model(which)
+        store = self.store()
+        snapshot = self.snapshot(as_of, store=store)
+        if bundle.feature_names != snapshot.names:
+            raise BundleError(f"{version.name}/{version.version} was trained on other features than this version computes: train again")
+        return month_drift(
+            snapshot,
+            store.as_of(as_of),
+            BundleScorer(bundle),
+            rule=self.spec.drift,
+            model_version=f"{version.name}/{version.version}",
+        )
 
     def audit_leakage(self, spec: str | None = None, *, as_of: dt.date | None = None) -> LeakageAudit:
         """Whether what a specification would be trained on knows what it could not have known (`docs/leakage.md`); nothing is trained.
