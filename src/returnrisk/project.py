@@ -379,7 +379,9 @@ class Project:
         store = self.store()
         snapshot = self.snapshot(as_of, store=store)
         if bundle.feature_names != snapshot.names:
-            raise BundleError(f"{version.name}/{version.version} was trained on other features than this version computes: train again")
+            raise BundleError(
+                f"{version.name}/{version.version} was trained on other features than this version computes: train again"
+            )
         return month_drift(
             snapshot,
             store.as_of(as_of),
@@ -474,6 +476,52 @@ class Project:
             found, self.output_folder(day) / "stability" / asked.name, fingerprint=store.manifest.fingerprint, seed=self.config.seed
         )
         return found
+
+    def audit_drift(self, *, as_of: dt.date | None = None, which: str | int = "champion") -> MonthDrift:
+        """`drift`, and whether the risks of earlier days came true as far as their outcomes have matured.
+
+        Written to `outputs/<day>/drift/`; nothing is registered.
+
+        Parameters
+        ----------
+        as_of
+            Day that is held against the model's test days and on which outcomes are looked at; default the last month end on file.
+        which
+            Alias or version number.
+
+        Raises
+        ------
+        RegistryError
+            No such version.
+        BundleError
+            As `drift`.
+        """
+        from returnrisk import snapshot_cache
+        from returnrisk.drift import calibration_drift
+        from returnrisk.drift_outputs import write_drift
+        from returnrisk.recalibration import days_since_test
+        from returnrisk.registry.serving import BundleScorer
+        from returnrisk.reports.texts import text
+        from returnrisk.timeline import add_months, month_end
+        from returnrisk.training import labelled_rows, weighted_rows
+
+        store = self.store()
+        last = store.last_recorded_on()
+        day = as_of or (last if last == month_end(last) else month_end(add_months(last, -1)))
+        self.progress("drift", 0, 1)
+        month, (_, bundle) = self.drift(as_of=day, which=which), self.model(which)
+        since = days_since_test(store, self.spec, bundle, known_on=day)
+        if since.days:
+            folder = self.root / "snapshots"
+            snapshot_cache.fill(folder, store, since.days, spec=self.spec, store_folder=self.root / "store", progress=self.progress)
+            rows, _ = labelled_rows(store, self.spec, since.days, known_on=day, snapshots=lambda d: self.snapshot(d, store=store))
+            rows = weighted_rows(store, self.spec, rows, known_on=day, monthly=self._monthly(store, since.days))
+            risk = BundleScorer(bundle).risk(rows)
+            month = month.with_calibration(calibration_drift(rows, risk, settings=self.spec.evaluation, rule=self.spec.drift))
+        else:
+            month = month.with_calibration(None, why=text("drift.nothing_matured", until=since.first_closes_on))
+        write_drift(month, self.output_folder(day) / "drift", fingerprint=store.manifest.fingerprint)
+        return month
 
     def promote(self, *, version: int | None = None) -> ModelVersion:
         """Make a version (default: the candidate) the champion that lists are made with."""
@@ -658,8 +706,10 @@ class Project:
     def visits(self, scores: Scores) -> VisitResult:
         """The priority visit list of scored households: one workbook per township (with identities), one Parquet (without).
 
-        `visit_chances.parquet` logs the chance that each household of the day had of being listed.
+        `visit_chances.parquet` logs the chance that each household of the day had of being listed. `drift.csv` holds the month against the
+        days the model was tested on; the workbooks say so where it has drifted.
         """
+        from returnrisk.backtest_outputs import write_csv
         from returnrisk.reports.list_workbook import write_township_workbooks
         from returnrisk.visits import VisitSpec, follow_up, follow_up_counts, select
 
@@ -681,6 +731,8 @@ class Project:
         parquet = chosen.write_parquet(folder / "visits.parquet")
         _write_frame(chosen.chances(), folder / VISIT_CHANCES)
         _write_frame(register, folder / "follow_up.parquet")
+        month = self.drift(as_of=scores.as_of, which=int(scores.model_version.rpartition("/")[2]))
+        write_csv(month.frame(), folder / "drift.csv")
         outcome = self.spec.outcome
         workbooks = write_township_workbooks(
             chosen.frame(),
@@ -692,11 +744,12 @@ class Project:
             make_up=chosen.make_up().merge(follow_up_counts(register), on="area_code", how="left"),
             estimand=self.spec.estimand,
             follow_up=register.merge(villages[["village_code", "village_name"]], on="village_code", validate="many_to_one"),
+            drift=month.list_line,
         )
         (folder / "lists").chmod(0o700)  # identities (no effect on Windows)
         for stale in set((folder / "lists").glob("*.xlsx")) - set(workbooks):
             stale.unlink()  # a township that left the list must not keep an old one
-        return VisitResult(visit_list=chosen, follow_up=register, workbooks=tuple(workbooks), parquet=parquet)
+        return VisitResult(visit_list=chosen, follow_up=register, drift=month, workbooks=tuple(workbooks), parquet=parquet)
 
     def report(self, scores: Scores, visits: VisitResult, *, which: str | int = "champion") -> ReportResult:
         """The evaluator's page for one list, with the frames behind every figure beside it."""
@@ -729,6 +782,8 @@ class Project:
             calibration_curve=measured.calibration_curve,
             lift_curve=measured.lift_curve,
             reached=accuracy.reached,
+            drift=visits.drift.summary(),
+            drift_days=visits.drift.reference_days,
             synthetic=self.config.synthetic,
             estimand=self.spec.estimand,
         )

@@ -75,10 +75,10 @@ def family_checks(families: pd.DataFrame) -> Iterator[Check]:
     for row in families.to_dict("records"):
         of = EVERY[row["family"]]
         name, first = Text(of.zh, of.en), words[row["first"]]
-        alarm, figures = bool(row["alarm"]), {name: f"{row[name]:.2f}" for name in ("psi_mean", "psi_max")}
+        alarm, figures = row["result"] == "alarm", {name: f"{row[name]:.2f}" for name in ("psi_mean", "psi_max")}
         facts = {"first": Text(first.zh, first.en), "n_moved": row["n_moved"], "n_features": row["n_features"], **figures}
         yield Check(
-            FAMILY, row["family"], "alarm" if alarm else "fine", value=row["moved"], threshold=row["threshold"], n=float(row["n_features"]),
+            FAMILY, row["family"], row["result"], value=row["moved"], threshold=row["threshold"], n=float(row["n_features"]),
             said=_filled("drift.DRIFT001", name=name, **facts) if alarm else None,
             on_list=_filled("drift_list.DRIFT001", name=name) if alarm else None,
         )  # fmt: skip
@@ -87,14 +87,15 @@ def family_checks(families: pd.DataFrame) -> Iterator[Check]:
 def feature_checks(features: pd.DataFrame, *, families: pd.DataFrame) -> Iterator[Check]:
     """DRIFT002; a feature of a family that is told of already is not told to cadres again."""
     words = {f.name: f for f in catalogue(EVERY)}
-    told = set(families.loc[families["alarm"], "family"])
+    told = set(families.loc[families["result"] == "alarm", "family"])
     for row in features.to_dict("records"):
         of = words[row["feature"]]
-        alarm, name = bool(row["alarm"]), Text(of.zh, of.en)
+        alarm, name = row["result"] == "alarm", Text(of.zh, of.en)
         missing = {name: f"{row[name]:.0%}" for name in ("missing", "missing_reference")}
         yield Check(
-            FEATURE, row["feature"], "alarm" if alarm else "fine", **_index(row), n=float(row["n"]),
-            said=_filled("drift.DRIFT002", name=name, **missing, **_shown(row)) if alarm else None,
+            FEATURE, row["feature"], row["result"], value=row["psi"], by_chance=row["by_chance"], past=row["past"],
+            threshold=row["threshold"], n=float(row["n"]),
+            said=_filled("drift.DRIFT002", name=name, **missing, **_shown(row)) if alarm else _untold(row),
             on_list=_filled("drift_list.DRIFT002", name=name) if alarm and row["family"] not in told else None,
         )  # fmt: skip
 
@@ -104,14 +105,18 @@ def risk_checks(risks: pd.DataFrame, *, n: int) -> Iterator[Check]:
     if risks.empty:
         yield Check(RISKS, "psi", "cannot_tell", said=text("drift.nobody_at_risk"))
     for row in risks.to_dict("records"):
-        alarm = bool(row["alarm"])
+        alarm = row["result"] == "alarm"
         is_mean = row["what"] == "mean_risk"
         value = row["value"] / row["reference"] if is_mean else row["value"]
-        facts = {"now": f"{row['value']:.1%}", "before": f"{row['reference']:.1%}", "falls": f"{n * row['value']:.0f}"} if is_mean else {}
+        facts = (
+            {"now": f"{row['value']:.1%}", "before": f"{row['reference']:.1%}", "falls": f"{n * row['value']:.0f}"}
+            if is_mean
+            else {}
+        )
         yield Check(
-            RISKS, row["what"], "alarm" if alarm else "fine", value=value, by_chance=row["by_chance"], past=row["past"],
+            RISKS, row["what"], row["result"], value=value, by_chance=row["by_chance"], past=row["past"],
             threshold=row["threshold"], n=float(n),
-            said=_filled(f"drift.DRIFT003_{row['what']}", **_shown({**row, "psi": value}), **facts) if alarm else None,
+            said=_filled(f"drift.DRIFT003_{row['what']}", **_shown({**row, "psi": value}), **facts) if alarm else _untold(row),
             on_list=text("drift_list.DRIFT003") if alarm else None,
         )  # fmt: skip
 
@@ -160,7 +165,11 @@ def row_checks(rows: pd.DataFrame, contracts: Mapping[str, Contract], *, late: s
     for row in rows.to_dict("records"):
         of = contracts[row["table_name"]]
         alarm = row["result"] == "alarm" and row["table_name"] not in late
-        facts = {"name": Text(of.label_zh, of.label_en), "office": of.office, "missed": either(f"drift_missed.{of.name}", otherwise="")}
+        facts = {
+            "name": Text(of.label_zh, of.label_en),
+            "office": of.office,
+            "missed": either(f"drift_missed.{of.name}", otherwise=""),
+        }
         facts |= {"n": row["n"], "usual": f"{row['usual']:.0f}", "year_before": f"{row['year_before']:.0f}"}
         yield Check(
             FEW_ROWS, row["table_name"], "alarm" if alarm else "fine" if row["result"] == "alarm" else row["result"], value=float(row["n"]),
@@ -184,7 +193,6 @@ def code_checks(codes: pd.DataFrame, contracts: Mapping[str, Contract]) -> Itera
             "share": f"{row['value']:.0%}",
             **_shown({**row, "psi": row["value"]}),
         }
-        facts = facts if shares else facts | {"value": Text(label, row["code"])}
         yield Check(
             CODE_SHARES if shares else CODE, row["table_name"], row["result"], part=row["column"] + ("" if shares else f"={row['code']}"),
             value=row["value"], past=row["past"], threshold=row["threshold"], n=float(row["n"]),
@@ -199,7 +207,7 @@ def unit_checks(units: pd.DataFrame, contracts: Mapping[str, Contract]) -> Itera
         of = contracts[row["table_name"]]
         column = of.field(row["column"])
         alarm = row["result"] == "alarm"
-        facts = {"name": Text(of.label_zh, of.label_en), "column": Text(column.label_zh, column.label_en)}
+        facts: dict[str, object] = {"name": Text(of.label_zh, of.label_en), "column": Text(column.label_zh, column.label_en)}
         if alarm:
             figures = {"now": f"{row['median']:.2f}", "before": f"{row['median_before']:.2f}"}
             facts |= {**figures, "ratio": f"{row['value']:.3g}", "unit": f"{nearest_unit(row['value']):g}"}
@@ -211,8 +219,9 @@ def unit_checks(units: pd.DataFrame, contracts: Mapping[str, Contract]) -> Itera
         )  # fmt: skip
 
 
-def _index(row: Mapping[Any, Any]) -> dict[str, float]:
-    return {"value": row["psi"], "by_chance": row["by_chance"], "past": row["past"], "threshold": row["threshold"]}
+def _untold(row: Mapping[Any, Any]) -> Text | None:
+    """Why a figure beyond its threshold is no alarm."""
+    return text("drift.short_history") if row["result"] == "cannot_tell" else None
 
 
 def _shown(row: Mapping[Any, Any]) -> dict[str, str]:
@@ -222,6 +231,7 @@ def _shown(row: Mapping[Any, Any]) -> dict[str, str]:
 def _filled(key: str, **facts: object) -> Text:
     """The text of a key; facts that are texts are put in language by language."""
     zh, en = (
-        {name: getattr(fact, language) if isinstance(fact, Text) else fact for name, fact in facts.items()} for language in ("zh", "en")
+        {name: getattr(fact, language) if isinstance(fact, Text) else fact for name, fact in facts.items()}
+        for language in ("zh", "en")
     )
     return Text(text(key, **zh).zh, text(key, **en).en)

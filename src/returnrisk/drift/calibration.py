@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,17 +49,13 @@ def calibration_drift(rows: pd.DataFrame, risk: FloatArray, *, settings: Evaluat
         seed=settings.seed,
     )
     found["day"] = found["group"].where(found["column"] == "day", ALL_DAYS)
-    found["result"] = ""
-    found.loc[found["day"] == ALL_DAYS, "result"] = _result(found.iloc[0].to_dict(), rule)
+    found["result"] = [_result(found.iloc[0].to_dict(), rule), *[""] * (len(found) - 1)]
     return found[list(CALIBRATION_COLUMNS)]
 
 
-def _result(of: dict[str, object], rule: DriftSpec) -> str:
+def _result(of: Mapping[Any, Any], rule: DriftSpec) -> str:
     if of["status"] != "measured":
         return "cannot_tell"
-    ratio, low, high, slope_high = (
-        float(str(of[name]))
-        for name in ("observed_over_expected", "observed_over_expected_low", "observed_over_expected_high", "calibration_slope_high")
-    )
-    off = abs(np.log(ratio)) > np.log(rule.calibration_ratio) if ratio > 0 else True
-    return "alarm" if (off and not low <= 1 <= high) or slope_high < rule.calibration_slope else "fine"
+    ratio, low, high = (of[f"observed_over_expected{end}"] for end in ("", "_low", "_high"))
+    off = abs(np.log(ratio)) > np.log(rule.calibration_ratio) and not low <= 1 <= high
+    return "alarm" if off or of["calibration_slope_high"] < rule.calibration_slope else "fine"

@@ -43,7 +43,9 @@ def code_counts(view: View, *, tables: Collection[str]) -> pd.DataFrame:
         found = _counted(_recent(view, name), _coded(view.store.contracts[name]))
         parts.append(found.assign(table_name=name))
     order = ["table_name", "column", "code", "lag", "n"]
-    return pd.concat(parts, ignore_index=True)[order].sort_values(order, ignore_index=True) if parts else pd.DataFrame(columns=order)
+    return (
+        pd.concat(parts, ignore_index=True)[order].sort_values(order, ignore_index=True) if parts else pd.DataFrame(columns=order)
+    )
 
 
 def code_drift(counted: pd.DataFrame, rule: DriftSpec) -> pd.DataFrame:
@@ -77,7 +79,11 @@ def unit_drift(view: View, rule: DriftSpec, *, tables: Collection[str]) -> pd.Da
 
     records: list[dict[str, Any]] = []
     for name in _known(view, tables):
-        columns = [f.name for f in view.store.contracts[name].fields if f.type.startswith("decimal") and f.name.endswith(("_cny", "_cny_year"))]
+        columns = [
+            f.name
+            for f in view.store.contracts[name].fields
+            if f.type.startswith("decimal") and f.name.endswith(("_cny", "_cny_year"))
+        ]
         if not columns:
             continue
         rows = _recent(view, name)
@@ -137,10 +143,23 @@ def _counted(rows: ir.Table, columns: list[str]) -> pd.DataFrame:
 
 
 def _of_column(part: pd.DataFrame, rule: DriftSpec) -> list[dict[str, Any]]:
-    counts = part.pivot_table(index="lag", columns="code", values="n", aggfunc="sum").reindex(range(2 * YEAR + 1)).fillna(0).sort_index(axis=1)
+    counts = (
+        part.pivot_table(index="lag", columns="code", values="n", aggfunc="sum")
+        .reindex(range(2 * YEAR + 1))
+        .fillna(0)
+        .sort_index(axis=1)
+    )
     table = counts.to_numpy(dtype=np.float64)
     size, n = table.shape[1], table.sum(axis=1)
-    empty = {"code": "", "check": "shares", "n": int(n[0]), "value": np.nan, "past": np.nan, "threshold": np.nan, "result": "cannot_tell"}
+    empty = {
+        "code": "",
+        "check": "shares",
+        "n": int(n[0]),
+        "value": np.nan,
+        "past": np.nan,
+        "threshold": np.nan,
+        "result": "cannot_tell",
+    }
     if n[0] < rule.min_rows or n[1 : YEAR + 1].sum() < rule.min_rows:
         return [empty]
     index = np.array([_against_year(table, lag, size) if n[lag] >= rule.min_rows else np.nan for lag in range(YEAR + 1)])

@@ -79,9 +79,12 @@ def _files(view: View, tables: Collection[str]) -> pd.DataFrame:
     import ibis
 
     known = view.table("delivery")
-    recent = known.filter(known.table_name.isin(sorted(tables)) & (known.period_end > ibis.literal(add_months(view.day, -2 * MONTHS))))
+    recent = known.filter(
+        known.table_name.isin(sorted(tables)) & (known.period_end > ibis.literal(add_months(view.day, -2 * MONTHS)))
+    )
     days = recent.group_by("table_name", "township_code", "period_end").agg(recorded_on=recent.recorded_on.min())
-    return days.to_pandas().astype({"period_end": "datetime64[s]", "recorded_on": "datetime64[s]"})
+    found: pd.DataFrame = days.to_pandas().astype({"period_end": "datetime64[s]", "recorded_on": "datetime64[s]"})
+    return found
 
 
 def _ages(files: pd.DataFrame, day: dt.date) -> pd.Series[Any]:
@@ -117,6 +120,13 @@ def row_counts(counted: pd.DataFrame, rule: DriftSpec) -> pd.DataFrame:
         least = rule.rows_share * min(usual, year_before)
         result = "cannot_tell" if usual < rule.min_rows else "alarm" if of.iloc[0] < least else "fine"
         rows.append(
-            {"table_name": name, "n": int(of.iloc[0]), "usual": usual, "year_before": year_before, "threshold": least, "result": result}
+            {
+                "table_name": name,
+                "n": int(of.iloc[0]),
+                "usual": usual,
+                "year_before": year_before,
+                "threshold": least,
+                "result": result,
+            }
         )
     return pd.DataFrame(rows, columns=list(ROW_COLUMNS))

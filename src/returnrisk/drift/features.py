@@ -14,11 +14,11 @@ from returnrisk.drift.stability_index import Bins, FloatArray, IntArray, by_chan
 if TYPE_CHECKING:
     import pandas as pd
 
-FEATURE_COLUMNS = ("feature", "family", "n", "missing", "missing_reference", "psi", "by_chance", "past", "threshold", "alarm")
-FAMILY_COLUMNS = ("family", "n_features", "n_moved", "moved", "threshold", "alarm", "psi_mean", "psi_max", "first")
+FEATURE_COLUMNS = ("feature", "family", "n", "missing", "missing_reference", "psi", "by_chance", "past", "threshold", "result")
+FAMILY_COLUMNS = ("family", "n_features", "n_moved", "moved", "threshold", "result", "psi_mean", "psi_max", "first")
 LEAST_MOVED = 2
 """One feature is no family."""
-RISK_COLUMNS = ("what", "value", "reference", "by_chance", "past", "threshold", "alarm")
+RISK_COLUMNS = ("what", "value", "reference", "by_chance", "past", "threshold", "result")
 
 
 def feature_drift(table: pd.DataFrame, reference: Reference, rule: DriftSpec) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -34,7 +34,8 @@ def feature_drift(table: pd.DataFrame, reference: Reference, rule: DriftSpec) ->
     DataFrame
         `FEATURE_COLUMNS`, in the model's order: n households, share missing now and in the reference, psi; `by_chance`, what nineteen of
         twenty pairs of draws of villages stay under; `past`, the largest of earlier days (NaN: too few to tell); `threshold`, the largest of
-        the rule's, of chance and of `times_past` times the past.
+        the rule's, of chance and of `times_past` times the past. Where the past is not known, what lies above the threshold is no alarm: "result" is
+        then "cannot_tell".
     DataFrame
         `FAMILY_COLUMNS`: n_moved features beyond their own threshold, and their share of the family, held against the rule's; mean and largest
         index; first, the feature with that.
@@ -60,7 +61,7 @@ def feature_drift(table: pd.DataFrame, reference: Reference, rule: DriftSpec) ->
     features = _judged(features, at_least=rule.feature_psi, rule=rule)
     rows = []
     for family, part in features.groupby("family", sort=False):
-        n_moved = int(part["alarm"].sum())
+        n_moved = int((part["result"] == "alarm").sum())
         rows.append(
             {
                 "family": family,
@@ -68,10 +69,10 @@ def feature_drift(table: pd.DataFrame, reference: Reference, rule: DriftSpec) ->
                 "n_moved": n_moved,
                 "moved": n_moved / len(part),
                 "threshold": rule.family_share,
-                "alarm": n_moved >= max(min(LEAST_MOVED, len(part)), rule.family_share * len(part)),
+                "result": "alarm" if n_moved >= max(min(LEAST_MOVED, len(part)), rule.family_share * len(part)) else "fine",
                 "psi_mean": float(part["psi"].mean()),
                 "psi_max": float(part["psi"].max()),
-                "first": part.loc[part["psi"].idxmax(), "feature"],
+                "first": part["feature"].iloc[int(part["psi"].argmax())],
             }
         )
     return features[list(FEATURE_COLUMNS)], pd.DataFrame(rows, columns=list(FAMILY_COLUMNS))
@@ -110,7 +111,8 @@ def risk_drift(
     index = _judged(index, at_least=rule.risk_psi, rule=rule).rename(columns={"psi": "value"}).assign(reference=0.0)
     most = np.nanmax([rule.expected_falls_ratio, past_ratio**rule.times_past])
     level = pd.DataFrame({"what": ["mean_risk"], "value": mean, "reference": mean_before, "by_chance": np.nan, "past": past_ratio})
-    level = level.assign(threshold=most, alarm=not 1 / most <= mean / mean_before <= most)
+    beyond = not 1 / most <= mean / mean_before <= most
+    level = level.assign(threshold=most, result=_results(np.array([beyond]), level["past"].to_numpy()))
     return pd.concat([index, level], ignore_index=True)[list(RISK_COLUMNS)]
 
 
@@ -122,4 +124,10 @@ def _by_village(bins: Bins, codes: np.ndarray, rows: pd.DataFrame) -> FloatArray
 
 def _judged(table: pd.DataFrame, *, at_least: float, rule: DriftSpec) -> pd.DataFrame:
     threshold = np.fmax(np.fmax(at_least, table["by_chance"]), rule.times_past * table["past"])
-    return table.assign(threshold=threshold, alarm=table["psi"] > threshold)
+    beyond = (table["psi"] > threshold).to_numpy()
+    return table.assign(threshold=threshold, result=_results(beyond, table["past"].to_numpy(dtype=np.float64)))
+
+
+def _results(beyond: np.ndarray, past: np.ndarray) -> np.ndarray:
+    """Beyond its threshold is an alarm only where it is known how far earlier days had moved."""
+    return np.where(~beyond, "fine", np.where(np.isnan(past), "cannot_tell", "alarm"))

@@ -114,9 +114,7 @@ class MonthDrift:
         return replace(self, checks=_ordered([*kept, *checks]), tables=tables)
 
 
-def month_drift(
-    snapshot: Snapshot, view: View, scorer: BundleScorer, *, rule: DriftSpec, model_version: str
-) -> MonthDrift:
+def month_drift(snapshot: Snapshot, view: View, scorer: BundleScorer, *, rule: DriftSpec, model_version: str) -> MonthDrift:
     """Hold a month against the reference in its model's bundle, and its sources against their own past.
 
     A bundle without a reference (made before there was one) leaves DRIFT001 to DRIFT003 unanswered and says so. DRIFT004 needs outcomes of earlier
@@ -141,7 +139,10 @@ def month_drift(
     tables = source_tables(snapshot.features, view)
     checks, found = _of_sources(view, rule, tables=tables, expected=() if reference is None else reference.tables)
     if reference is None:
-        checks += [Check(code, "", "cannot_tell", said=text("drift.no_reference")) for code in (alarms.FAMILY, alarms.FEATURE, alarms.RISKS)]
+        checks += [
+            Check(code, "", "cannot_tell", said=text("drift.no_reference"))
+            for code in (alarms.FAMILY, alarms.FEATURE, alarms.RISKS)
+        ]
     else:
         features, families = feature_drift(snapshot.table, reference, rule)
         risks = risk_drift(snapshot.table, reference, rule, log_odds=log_odds_of(scorer), curve=curve_of(scorer))

@@ -6,6 +6,7 @@ digits, shares of at least ten households a day, and percentiles; nothing of sin
 The accuracy that a model is trusted for was measured on its test days, so drift is drift away from them. They lie a horizon and a delay
 before the training, and a county moves in that time by itself: `past` is the largest index that any of the model's days had against as many
 days in a row that lie as far off, up to a year more (before or after it: the index is the same both ways). Only what goes beyond that is news.
+Days of the first year are left out where there are others: features look years back, and what was not on file yet is no movement.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class Reference:
                 f"reference.json of the bundle has schema {state.get('schema')}; this version reads {SCHEMA}: train the model again"
             )
         try:
-            risk = {name: tuple(value) if isinstance(value, list) else value for name, value in state["risk"].items()}
+            risk: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in state["risk"].items()}
             plain = {name: state[name] for name in ("households", "at_risk", "family_of", "past")}
             return cls(
                 days=tuple(dt.date.fromisoformat(day) for day in state["days"]),
@@ -168,7 +169,10 @@ def make_reference(
     features = [f for f in made[reference_days[0]].features if f.family not in CALENDAR]
     least = LEAST_A_DAY * len(reference_days)
     bins = Bins.of(
-        {f.name: edges_of(np.concatenate([s.table[f.name].to_numpy("float64") for s in made.values()]), least=least) for f in features}
+        {
+            f.name: edges_of(np.concatenate([s.table[f.name].to_numpy("float64") for s in made.values()]), least=least)
+            for f in features
+        }
     )
     scored = {day: log_odds(at_risk_of(made[day].table)) for day in reference_days}
     pooled = np.sort(np.concatenate(list(scored.values())))
@@ -183,10 +187,12 @@ def make_reference(
         counts[day] = bins.counts(snapshot.table)
         risk_counts[day] = _risk_counts(risk_bins, found)
         mean_risk[day] = float(curve(found).mean()) if len(found) else float("nan")
-    windows = _far_off(all_days, n=len(reference_days), lag=months_between(reference_days[-1], known_on))
+    windows = _pairs(all_days, like=reference_days, lag=months_between(reference_days[-1], known_on))
     own, own_risk = (np.sum([of[day] for day in reference_days], axis=0) for of in (counts, risk_counts))
     past = [psi(np.sum([counts[d] for d in window], axis=0), counts[day], bins.sizes) for day, window in windows]
-    past_risk = [float(psi(np.sum([risk_counts[d] for d in w], axis=0), risk_counts[day], risk_bins.sizes)[0]) for day, w in windows]
+    past_risk = [
+        float(psi(np.sum([risk_counts[d] for d in w], axis=0), risk_counts[day], risk_bins.sizes)[0]) for day, w in windows
+    ]
     ratios = [abs(float(np.log(mean_risk[day] / np.mean([mean_risk[d] for d in window])))) for day, window in windows]
     enough = len(windows) >= LEAST_PAIRS
     return Reference(
@@ -225,23 +231,28 @@ def _risk_counts(bins: Bins, log_odds: FloatArray) -> Any:
     return bins.counts(pd.DataFrame({RISK: log_odds}))
 
 
-def _far_off(days: Sequence[dt.date], *, n: int, lag: int) -> list[tuple[dt.date, list[dt.date]]]:
-    """Days with every run of `n` days that lies `lag` months to a year more away from them, before or after.
+def _pairs(days: Sequence[dt.date], *, like: Sequence[dt.date], lag: int) -> list[tuple[dt.date, list[dt.date]]]:
+    """Days with every run of days `like` these that lies `lag` months to a year more away from them, before or after.
 
     Examples
     --------
-    >>> ends = [dt.date(year, 12, 31) for year in (2020, 2021, 2022)]
-    >>> [(day.year, [d.year for d in window]) for day, window in _far_off(ends, n=1, lag=24)]
-    [(2020, [2022]), (2022, [2020])]
+    >>> ends = [dt.date(year, 12, 31) for year in (2018, 2019, 2020, 2021, 2022)]
+    >>> [(day.year, [d.year for d in run]) for day, run in _pairs(ends, like=ends[-1:], lag=30)]
+    [(2019, [2022]), (2022, [2019])]
     """
-    runs = [list(days[i : i + n]) for i in range(len(days) - n + 1)]
-    away = [(day, run, max(months_between(run[-1], day), months_between(day, run[0]))) for day in days for run in runs]
-    return [(day, run) for day, run, months in away if lag <= months <= lag + A_YEAR]
+    n, span = len(like), months_between(like[0], like[-1])
+    later = [day for day in days if months_between(days[0], day) >= A_YEAR]
+    found: list[tuple[dt.date, list[dt.date]]] = []
+    for used in (later, days):
+        runs = [list(used[i : i + n]) for i in range(len(used) - n + 1) if months_between(used[i], used[i + n - 1]) <= span]
+        away = [(day, run, max(months_between(run[-1], day), months_between(day, run[0]))) for day in used for run in runs]
+        found = [(day, run) for day, run, months in away if lag <= months <= lag + A_YEAR]
+        if len(found) >= LEAST_PAIRS:
+            break
+    return found
 
 
-def _published(
-    counts: Any, bins: Bins, *, features: Sequence[Feature], least: int
-) -> dict[str, tuple[float, ...]]:
+def _published(counts: Any, bins: Bins, *, features: Sequence[Feature], least: int) -> dict[str, tuple[float, ...]]:
     """Shares by feature; fewer than `least` missing (or known) household-days are not told: they count as none."""
     found = {}
     for feature, row, size in zip(features, counts, bins.sizes, strict=True):

@@ -43,8 +43,9 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "calibration_curve": (("score", "bin"), ("mean_predicted", "observed", "low", "high", "n")),
     "lift_curve": (("score", "share"), ("recall", "precision", "lift")),
     "reached": (("score",), MISSED_VISITS[1:]),
+    "drift": (("code",), ("zh", "en", "n_checked", "n_alarms", "n_cannot_tell", "said_zh", "said_en")),
 }
-_OPTIONAL = ("reached",)
+_OPTIONAL = ("reached", "drift")
 PERSONAL = ("household_id", "person_id", "pseudonym", "head_name", "phone", "address")
 SCORE_ORDER = ("model", "logistic", "income")
 _ORDERS: dict[str, tuple[str, ...]] = {
@@ -89,6 +90,8 @@ class ReportContent:
         `evaluation.missed_visits`: falls that one horizon of lists named in time; None where there are no lists, or nobody fell.
     estimand
         What the risk is of: as households are helped, or without new help (the figures are then weighted); the page says it.
+    drift, drift_days
+        `drift.MonthDrift.summary()` and the days the month was held against (none: the model's bundle holds no reference).
     """
 
     as_of: dt.date
@@ -111,6 +114,8 @@ class ReportContent:
     reached: pd.DataFrame | None = None
     synthetic: bool = False
     estimand: Estimand = "observed"
+    drift: pd.DataFrame | None = None
+    drift_days: tuple[dt.date, ...] = ()
 
 
 def publishable(content: ReportContent) -> dict[str, pd.DataFrame]:
