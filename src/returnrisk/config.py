@@ -127,8 +127,8 @@ class DriftSpec:
     ----------
     feature_psi, risk_psi
         Population stability index of one feature, and of the risks: at most so much.
-    family_share
-        Share of a family's features that have moved.
+    family_share, alone
+        Share of a family's features that have moved; one feature by itself is an alarm from so many times its limit on.
     times_past
         So many times what earlier days had moved by is no news either.
     expected_falls_ratio
@@ -137,8 +137,8 @@ class DriftSpec:
         Observed over expected falls, either way, with an interval that leaves out 1.
     calibration_slope
         A slope whose interval ends below this: high risks are no longer as high as they say.
-    late_months
-        Months by which a source is later than usual.
+    late_months, late_days
+        Months by which a source is later than usual; days before the end of a month by which a file must usually have come to be missed at its end.
     rows_share
         Share of the usual rows under which a month is a part of one.
     codes_psi, new_code_share
@@ -152,11 +152,13 @@ class DriftSpec:
     feature_psi: float = 0.25
     risk_psi: float = 0.25
     family_share: float = 0.25
+    alone: float = 3.0
     times_past: float = 2.0
     expected_falls_ratio: float = 1.5
     calibration_ratio: float = 1.25
     calibration_slope: float = 0.8
     late_months: int = 1
+    late_days: int = 5
     rows_share: float = 0.5
     codes_psi: float = 0.25
     new_code_share: float = 0.05
@@ -417,9 +419,10 @@ def _refuse_impossible_drift(rule: DriftSpec, *, where: str) -> None:
     ranges: dict[str, tuple[float, float]] = {
         **dict.fromkeys(("feature_psi", "risk_psi", "codes_psi"), (0.01, 10)),
         **dict.fromkeys(("expected_falls_ratio", "calibration_ratio", "unit_factor"), (1.01, 100)),
-        "times_past": (1, 10),
+        **dict.fromkeys(("times_past", "alone"), (1, 10)),
         "calibration_slope": (0.1, 1),
         "late_months": (1, 24),
+        "late_days": (0, 28),
         "family_share": (0.01, 1),
         "rows_share": (0.01, 1),
         "new_code_share": (0.001, 1),

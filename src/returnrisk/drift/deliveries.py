@@ -3,7 +3,8 @@
 Lateness is told by the register of deliveries, whose rows already leave out what was only half a delivery (ING020). A source's age is the
 number of months since the end of the latest period it has delivered; it is held against the ages of the 24 months before, each as it was
 known then, so that an office that reports by the quarter is not late twice in a quarter. Usual is the third largest of them (what happened
-once or twice is no habit), or the age in the same month of either year before, if that was larger (a short February).
+once or twice is no habit), or the age in the same month of either year before, if that was larger (a short February). Earlier months are looked
+at some days before their end (`late_days`), so that a file that always comes about the end of a month is not late when it comes just after it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def delivery_ages(view: View, rule: DriftSpec, *, tables: Collection[str], expec
 
     files = _files(view, tables)
     places = pd.concat([files, files.assign(township_code=COUNTY)])
-    ages = pd.DataFrame({lag: _ages(places, add_months(view.day, -lag)) for lag in range(MONTHS + 1)})
+    ages = pd.DataFrame(
+        {lag: _ages(places, add_months(view.day, -lag), early=rule.late_days if lag else 0) for lag in range(MONTHS + 1)}
+    )
     gone = [name for name in sorted(expected) if name in tables and name not in set(files["table_name"])]
     rows = [
         {"table_name": name, "township_code": COUNTY, "age_months": float(MONTHS + 1), "usual_months": np.nan,
@@ -87,11 +90,12 @@ def _files(view: View, tables: Collection[str]) -> pd.DataFrame:
     return found
 
 
-def _ages(files: pd.DataFrame, day: dt.date) -> pd.Series[Any]:
-    """Months since the end of the latest period that had come by `day`, by table and place."""
+def _ages(files: pd.DataFrame, day: dt.date, *, early: int) -> pd.Series[Any]:
+    """Months to `day` since the end of the latest period that had come `early` days before it, by table and place."""
     import pandas as pd
 
-    known = files[(files["recorded_on"] <= pd.Timestamp(day)) & (files["period_end"] > pd.Timestamp(add_months(day, -MONTHS)))]
+    seen_on = pd.Timestamp(day) - pd.Timedelta(days=early)
+    known = files[(files["recorded_on"] <= seen_on) & (files["period_end"] > pd.Timestamp(add_months(day, -MONTHS)))]
     latest = known.groupby(["table_name", "township_code"])["period_end"].max()
     ages: pd.Series[Any] = latest.map(lambda end: float(months_between(end.date(), day)))
     return ages

@@ -14,7 +14,9 @@ from returnrisk.drift.stability_index import Bins, FloatArray, IntArray, by_chan
 if TYPE_CHECKING:
     import pandas as pd
 
-FEATURE_COLUMNS = ("feature", "family", "n", "missing", "missing_reference", "psi", "by_chance", "past", "threshold", "result")
+FEATURE_COLUMNS = (
+    "feature", "family", "n", "missing", "missing_reference", "psi", "by_chance", "past", "limit", "moved", "threshold", "result",
+)  # fmt: skip
 FAMILY_COLUMNS = ("family", "n_features", "n_moved", "moved", "threshold", "result", "psi_mean", "psi_max", "first")
 LEAST_MOVED = 2
 """One feature is no family."""
@@ -33,9 +35,10 @@ def feature_drift(table: pd.DataFrame, reference: Reference, rule: DriftSpec) ->
     -------
     DataFrame
         `FEATURE_COLUMNS`, in the model's order: n households, share missing now and in the reference, psi; `by_chance`, what nineteen of
-        twenty pairs of draws of villages stay under; `past`, the largest of earlier days (NaN: too few to tell); `threshold`, the largest of
-        the rule's, of chance and of `times_past` times the past. Where the past is not known, what lies above the threshold is no alarm: "result" is
-        then "cannot_tell".
+        twenty pairs of draws of villages stay under; `past`, the largest of earlier days (NaN: too few to tell); `limit`, the largest of the
+        rule's, of chance and of `times_past` times the past, beyond which a feature has moved; `threshold`, `alone` times the limit, beyond
+        which it is an alarm by itself: of many features one is always the farthest. Where the past is not known nothing has moved, and
+        "result" is "cannot_tell" beyond the limit.
     DataFrame
         `FAMILY_COLUMNS`: n_moved features beyond their own threshold, and their share of the family, held against the rule's; mean and largest
         index; first, the feature with that.
@@ -58,10 +61,13 @@ def feature_drift(table: pd.DataFrame, reference: Reference, rule: DriftSpec) ->
             "past": np.nan if reference.past is None else [reference.past[name] for name in names],
         }
     )
-    features = _judged(features, at_least=rule.feature_psi, rule=rule)
+    limit = _limit(features, at_least=rule.feature_psi, rule=rule)
+    beyond, past_known = features["psi"] > limit, features["past"].notna()
+    features = features.assign(limit=limit, moved=beyond & past_known, threshold=rule.alone * limit)
+    features["result"] = _results(features["psi"] > features["threshold"], beyond, past_known)
     rows = []
     for family, part in features.groupby("family", sort=False):
-        n_moved = int((part["result"] == "alarm").sum())
+        n_moved = int(part["moved"].sum())
         rows.append(
             {
                 "family": family,
@@ -108,11 +114,14 @@ def risk_drift(
     index = pd.DataFrame(
         {"what": ["psi"], "psi": psi(before, bins.counts_of(codes), bins.sizes), "by_chance": chance_point(draws), "past": past}
     )
-    index = _judged(index, at_least=rule.risk_psi, rule=rule).rename(columns={"psi": "value"}).assign(reference=0.0)
+    index["threshold"] = _limit(index, at_least=rule.risk_psi, rule=rule)
+    beyond = index["psi"] > index["threshold"]
+    index["result"] = _results(beyond, beyond, index["past"].notna())
+    index = index.rename(columns={"psi": "value"}).assign(reference=0.0)
     most = np.nanmax([rule.expected_falls_ratio, past_ratio**rule.times_past])
     level = pd.DataFrame({"what": ["mean_risk"], "value": mean, "reference": mean_before, "by_chance": np.nan, "past": past_ratio})
-    beyond = not 1 / most <= mean / mean_before <= most
-    level = level.assign(threshold=most, result=_results(np.array([beyond]), level["past"].to_numpy()))
+    beyond = ~(level["value"] / mean_before).between(1 / most, most)
+    level = level.assign(threshold=most, result=_results(beyond, beyond, level["past"].notna()))
     return pd.concat([index, level], ignore_index=True)[list(RISK_COLUMNS)]
 
 
@@ -122,12 +131,11 @@ def _by_village(bins: Bins, codes: np.ndarray, rows: pd.DataFrame) -> FloatArray
     return bins.counts_by(codes, place, n_groups=len(villages))
 
 
-def _judged(table: pd.DataFrame, *, at_least: float, rule: DriftSpec) -> pd.DataFrame:
-    threshold = np.fmax(np.fmax(at_least, table["by_chance"]), rule.times_past * table["past"])
-    beyond = (table["psi"] > threshold).to_numpy()
-    return table.assign(threshold=threshold, result=_results(beyond, table["past"].to_numpy(dtype=np.float64)))
+def _limit(table: pd.DataFrame, *, at_least: float, rule: DriftSpec) -> pd.Series[float]:
+    past: pd.Series[float] = rule.times_past * table["past"]
+    return past.fillna(0).clip(lower=at_least).clip(lower=table["by_chance"])
 
 
-def _results(beyond: np.ndarray, past: np.ndarray) -> np.ndarray:
-    """Beyond its threshold is an alarm only where it is known how far earlier days had moved."""
-    return np.where(~beyond, "fine", np.where(np.isnan(past), "cannot_tell", "alarm"))
+def _results(alarm: pd.Series[bool], beyond: pd.Series[bool], past_known: pd.Series[bool]) -> np.ndarray:
+    """An alarm only where it is known how far earlier days had moved."""
+    return np.where(beyond & ~past_known, "cannot_tell", np.where(alarm, "alarm", "fine"))
