@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 YEAR = 12
 ALL_ROWS = ""
 """In the place of a column: all rows of the table."""
+LEAST_OF_A_CODE = 10
+"""Rows that a code must have, or must have been expected to have, to come or go (assumed)."""
 LEAST_PAST = 6
 """Earlier months under which it cannot be told what is usual."""
 CODE_COLUMNS = ("table_name", "column", "code", "check", "n", "value", "past", "threshold", "result")
@@ -172,9 +174,10 @@ def _of_column(part: pd.DataFrame, rule: DriftSpec) -> list[dict[str, Any]]:
     before = table[1 : YEAR + 1]
     for place, code in enumerate(counts.columns):
         share_now, share_before = table[0, place] / n[0], before[:, place].sum() / before.sum()
-        came = table[1:, place].sum() == 0 and share_now >= rule.new_code_share
+        came = table[1:, place].sum() == 0 and share_now >= rule.new_code_share and table[0, place] >= LEAST_OF_A_CODE
         # a code that is not used every month cannot be missed in one
-        went = table[0, place] == 0 and share_before >= rule.new_code_share and (before[n[1 : YEAR + 1] > 0, place] > 0).all()
+        usual = share_before >= rule.new_code_share and share_before * n[0] >= LEAST_OF_A_CODE
+        went = table[0, place] == 0 and usual and (before[n[1 : YEAR + 1] > 0, place] > 0).all()
         if came or went:
             check, value = ("appeared", share_now) if came else ("vanished", share_before)
             records.append(

@@ -12,6 +12,7 @@ Days of the first year are left out where there are others: features look years 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,9 @@ class Reference:
 
     def to_state(self) -> dict[str, Any]:
         """JSON-able content of `reference.json`."""
-        return {"schema": SCHEMA, **asdict(self), "days": [day.isoformat() for day in self.days]}
+        state = {"schema": SCHEMA, **asdict(self), "days": [day.isoformat() for day in self.days]}
+        plain: dict[str, Any] = json.loads(json.dumps(state))  # lists, as they will be read back
+        return plain
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Reference:
