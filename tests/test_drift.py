@@ -316,7 +316,7 @@ def test_a_month_like_the_others_raises_nothing_and_says_nothing(clean):
     summary = clean.summary().set_index("code")
     assert summary.index.tolist() == list(CODES)
     asked = [code for code in CODES if summary.loc[code, "n_checked"] > 0]
-    assert asked == [f"DRIFT{n:03d}" for n in (1, 2, 3, 5, 6, 7, 9, 10)], "silence is not a pass: these were looked at"
+    assert asked == [code for code in CODES if code != "DRIFT004"], "silence is not a pass: these were looked at"
     assert clean.frame()["code"].is_monotonic_increasing
 
 

@@ -194,7 +194,7 @@ def code_checks(codes: pd.DataFrame, contracts: Mapping[str, Contract]) -> Itera
             **_shown({**row, "psi": row["value"]}),
         }
         yield Check(
-            CODE_SHARES if shares else CODE, row["table_name"], row["result"], part=row["column"] + ("" if shares else f"={row['code']}"),
+            CODE_SHARES if shares else CODE, row["table_name"], row["result"], part=row["column"] + (f"={row['code']}" if row["code"] else ""),
             value=row["value"], past=row["past"], threshold=row["threshold"], n=float(row["n"]),
             said=_filled("drift.DRIFT009" if shares else f"drift.DRIFT008_{row['check']}", **facts) if alarm else None,
             on_list=_filled("drift_list.coding", **facts) if alarm else None,

@@ -58,7 +58,7 @@ def code_drift(counted: pd.DataFrame, rule: DriftSpec) -> pd.DataFrame:
     DataFrame
         `CODE_COLUMNS`, by table, column, check and code. check "shares": value is the index of the column's codes against the year before, past the
         largest that any of the twelve months before had against its own year. "appeared" (value: the code's share now) and "vanished" (its
-        share in the year before) have a row where it happened. Columns with fewer than `min_rows` rows in the month are "cannot_tell".
+        share in the year before) have a row where it happened, "codes" where nothing did. Columns with fewer than `min_rows` rows in the month are "cannot_tell".
     """
     import pandas as pd
 
@@ -145,46 +145,39 @@ def _counted(rows: ir.Table, columns: list[str]) -> pd.DataFrame:
 
 
 def _of_column(part: pd.DataFrame, rule: DriftSpec) -> list[dict[str, Any]]:
-    counts = (
-        part.pivot_table(index="lag", columns="code", values="n", aggfunc="sum")
-        .reindex(range(2 * YEAR + 1))
-        .fillna(0)
-        .sort_index(axis=1)
-    )
+    """Both questions to one column: have its shares moved, and has a code come or gone."""
+    counts = part.pivot_table(index="lag", columns="code", values="n", aggfunc="sum").reindex(range(2 * YEAR + 1)).fillna(0)
+    counts = counts.sort_index(axis=1)
     table = counts.to_numpy(dtype=np.float64)
     size, n = table.shape[1], table.sum(axis=1)
-    empty = {
-        "code": "",
-        "check": "shares",
-        "n": int(n[0]),
-        "value": np.nan,
-        "past": np.nan,
-        "threshold": np.nan,
-        "result": "cannot_tell",
-    }
-    if n[0] < rule.min_rows or n[1 : YEAR + 1].sum() < rule.min_rows:
-        return [empty]
+    blank = {"code": "", "n": int(n[0]), "value": np.nan, "past": np.nan, "threshold": np.nan, "result": "cannot_tell"}
+    few = n[0] < rule.min_rows or n[1 : YEAR + 1].sum() < rule.min_rows
     index = np.array([_against_year(table, lag, size) if n[lag] >= rule.min_rows else np.nan for lag in range(YEAR + 1)])
     past = index[1:][~np.isnan(index[1:])]
-    if len(past) < LEAST_PAST:
-        return [empty]
+    if few or len(past) < LEAST_PAST:
+        return [blank | {"check": check} for check in ("shares", "codes")]
     threshold = max(rule.codes_psi, rule.times_past * float(past.max()), 3 * (size - 1) / n[0])
-    said = empty | {"value": float(index[0]), "past": float(past.max()), "threshold": threshold}
-    records = [said | {"result": "alarm" if index[0] > threshold else "fine"}]
-    before = table[1 : YEAR + 1]
-    for place, code in enumerate(counts.columns):
-        share_now, share_before = table[0, place] / n[0], before[:, place].sum() / before.sum()
-        came = table[1:, place].sum() == 0 and share_now >= rule.new_code_share and table[0, place] >= LEAST_OF_A_CODE
-        # a code that is not used every month cannot be missed in one
-        usual = share_before >= rule.new_code_share and share_before * n[0] >= LEAST_OF_A_CODE
-        went = table[0, place] == 0 and usual and (before[n[1 : YEAR + 1] > 0, place] > 0).all()
-        if came or went:
-            check, value = ("appeared", share_now) if came else ("vanished", share_before)
-            records.append(
-                {"code": str(code), "check": check, "n": int(n[0]), "value": float(value), "past": np.nan,
-                 "threshold": rule.new_code_share, "result": "alarm"}
-            )  # fmt: skip
-    return records
+    shares = {"value": float(index[0]), "past": float(past.max()), "threshold": threshold}
+    moved = blank | shares | {"check": "shares", "result": "alarm" if index[0] > threshold else "fine"}
+    changed = [
+        blank | {"code": str(code), "check": check, "value": value, "threshold": rule.new_code_share, "result": "alarm"}
+        for place, code in enumerate(counts.columns)
+        for check, value in _came_or_went(table, place, rule)
+    ]
+    return [moved, *(changed or [blank | {"check": "codes", "threshold": rule.new_code_share, "result": "fine"}])]
+
+
+def _came_or_went(table: FloatArray, place: int, rule: DriftSpec) -> list[tuple[str, float]]:
+    """Whether the code at a place appeared or vanished in the month, and its share of the rows now or before."""
+    n, before = table.sum(axis=1), table[1 : YEAR + 1]
+    share_now, share_before = float(table[0, place] / n[0]), float(before[:, place].sum() / before.sum())
+    if table[1:, place].sum() == 0 and share_now >= rule.new_code_share and table[0, place] >= LEAST_OF_A_CODE:
+        return [("appeared", share_now)]
+    # a code that is not used every month cannot be missed in one
+    usual = share_before >= rule.new_code_share and share_before * n[0] >= LEAST_OF_A_CODE
+    if table[0, place] == 0 and usual and (before[n[1 : YEAR + 1] > 0, place] > 0).all():
+        return [("vanished", share_before)]
+    return []
 
 
 def _against_year(table: FloatArray, lag: int, size: int) -> float:
