@@ -406,6 +406,9 @@ def test_a_shifted_family_is_alarmed_and_its_neighbour_is_not(store, bundle, cle
     assert ("DRIFT001", "illness") in codes
     assert {subject for code, subject in codes if code in ("DRIFT001", "DRIFT002")} <= {"illness", *ILLNESS}
     assert "方面的数据与以往差别大" in month.list_line(TOWNSHIPS[0]).zh
+    assert "另有 6 项，见 drift.csv" in month.summary().set_index("code").loc["DRIFT002", "said_zh"], (
+        "eleven features moved: five are told"
+    )
     of, before = (m.tables["families"].set_index("family") for m in (month, clean))
     assert of.loc["illness", "n_moved"] == of.loc["illness", "n_features"]
     assert_frame_equal(of.loc[["employment"]], before.loc[["employment"]])
@@ -460,6 +463,18 @@ def test_a_bundle_without_reference_says_that_there_is_nothing_to_compare_with(s
         assert said.loc[code, ["n_checked", "n_cannot_tell"]].tolist() == [0, 1]
         assert "无从比较" in said.loc[code, "said_zh"]
     assert said.loc["DRIFT005", "n_checked"] > 0, "sources are held against their own past"
+
+
+def test_a_county_that_has_just_begun_cannot_tell_what_is_usual(rows, bundle):
+    def young(row: dict) -> bool:
+        return row.get("recorded_on", DAY) > dt.date(2025, 4, 30)
+
+    begun = {name: [row for row in table if name not in ("medical", "delivery") or young(row)] for name, table in rows.items()}
+    for name, tables in {"young": begun, "empty": {**begun, "medical": [], "delivery": []}}.items():
+        month = month_of(store_of(f"drift-{name}", tables), bundle)
+        sources = month.frame().query("code >= 'DRIFT006'")
+        assert set(sources["result"]) <= {"cannot_tell"}, name
+        assert {check.subject for check in month.alarms} == ({"medical"} if name == "empty" else set())
 
 
 def test_the_order_of_rows_changes_nothing(store, bundle, clean):

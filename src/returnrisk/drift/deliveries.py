@@ -18,7 +18,7 @@ import numpy as np
 from returnrisk.config import DriftSpec
 from returnrisk.drift.coding import ALL_ROWS
 from returnrisk.store.view import View
-from returnrisk.timeline import add_months, months_between
+from returnrisk.timeline import add_months
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +97,7 @@ def _ages(files: pd.DataFrame, day: dt.date, *, early: int) -> pd.Series[Any]:
     seen_on = pd.Timestamp(day) - pd.Timedelta(days=early)
     known = files[(files["recorded_on"] <= seen_on) & (files["period_end"] > pd.Timestamp(add_months(day, -MONTHS)))]
     latest = known.groupby(["table_name", "township_code"])["period_end"].max()
-    ages: pd.Series[Any] = latest.map(lambda end: float(months_between(end.date(), day)))
+    ages: pd.Series[Any] = ((day.year - latest.dt.year) * 12 + day.month - latest.dt.month).astype("float64")
     return ages
 
 

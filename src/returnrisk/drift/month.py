@@ -33,6 +33,8 @@ ON_THE_LIST = (
 )  # fmt: skip
 """In which order a list says it: first what a cadre can do something about."""
 MOST_ON_THE_LIST = 3
+MOST_SAID = 5
+"""Alarms of a code that the report tells in words; all are in the file."""
 COLUMNS = (
     "code", "subject", "part", "result", "value", "by_chance", "past", "threshold", "n", "zh", "en", "do_zh", "do_en",
 )  # fmt: skip
@@ -86,6 +88,8 @@ class MonthDrift:
             told = {result: [c for c in here if c.result == result] for result in ("alarm", "fine", "cannot_tell")}
             said = [c.said for c in (told["alarm"] or told["cannot_tell"]) if c.said is not None]
             name, unique = text(f"drift_check.{code}"), list(dict.fromkeys(said))
+            if (more := len(unique) - MOST_SAID) > 0:
+                unique = [*unique[:MOST_SAID], text("drift.more_in_file", n=more)]
             rows.append(
                 {"code": code, "zh": name.zh, "en": name.en, "n_checked": len(told["alarm"]) + len(told["fine"]), "n_alarms": len(told["alarm"]),
                  "n_cannot_tell": len(told["cannot_tell"]), "said_zh": "；".join(t.zh for t in unique), "said_en": "; ".join(t.en for t in unique)}

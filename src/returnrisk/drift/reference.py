@@ -239,9 +239,9 @@ def _pairs(days: Sequence[dt.date], *, like: Sequence[dt.date], lag: int) -> lis
 
     Examples
     --------
-    >>> ends = [dt.date(year, 12, 31) for year in (2018, 2019, 2020, 2021, 2022)]
+    >>> ends = [dt.date(year, 12, 31) for year in range(2018, 2024)]
     >>> [(day.year, [d.year for d in run]) for day, run in _pairs(ends, like=ends[-1:], lag=30)]
-    [(2019, [2022]), (2022, [2019])]
+    [(2019, [2022]), (2020, [2023]), (2022, [2019]), (2023, [2020])]
     """
     n, span = len(like), months_between(like[0], like[-1])
     later = [day for day in days if months_between(days[0], day) >= A_YEAR]
