@@ -48,6 +48,7 @@ COMMANDS = {
     ("audit", "stability"): cli.check_stability,
     ("audit", "verify"): cli.verify,
     ("audit", "reproduce"): cli.reproduce,
+    ("audit", "drift"): cli.check_drift,
 }
 SCRIPT = Path(sys.executable).with_name("returnrisk")
 SMALL_DAY = "2025-03-31"
@@ -113,7 +114,7 @@ def test_every_promised_command_is_there():
     assert {name[0] for name in COMMANDS} == set(promised)
     assert {name for name in cli.models_app if not name.startswith("-")} == {"list", "promote", "rollback", "recalibrate"}
     assert {name for name in cli.policy_app if not name.startswith("-")} == {"show", "check", "account"}
-    assert {name for name in cli.audit_app if not name.startswith("-")} == {"leakage", "stability"}
+    assert {name for name in cli.audit_app if not name.startswith("-")} == {"leakage", "stability", "drift"}
     assert {name for name in cli.export_app if not name.startswith("-")} == {"check", "fields"}
 
 
@@ -180,7 +181,7 @@ WITHOUT_PROJECT = {("init",), ("simulate",), ("benchmark", "eph"), ("demo",), ("
 def test_where_there_is_no_project_every_command_ends_with_2_and_advice(returnrisk, name, tmp_path):
     dated = {"score", "visits", "report", "run", "show", "screen", "fields", "account", "what-if"}
     asked = [
-        *(["fall-12m"] if name[0] == "audit" or name == ("models", "recalibrate") else []),
+        *(["fall-12m"] if name in (("audit", "leakage"), ("audit", "stability"), ("models", "recalibrate")) else []),
         *(["work_found"] if name == ("what-if",) else []),
         *(["--known-on", "2025-09-30"] if name[-1] == "recalibrate" else []),
         *(["H-0001"] if name[-1] == "account" else []),

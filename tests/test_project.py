@@ -127,12 +127,12 @@ def test_a_run_writes_every_file_and_seals_it_with_its_checksum(demo):
         f"report_data/{n}.parquet"
         for n in (
             *("coverage", "strata", "make_up", "metrics", "populations", "differences", "calibration_curve", "lift_curve"),
-            *("reached", "fairness"),
+            *("reached", "fairness", "drift"),
         )
     }
     lists = {f"lists/走访名单_{t}_{demo.as_of}.xlsx" for t in townships}
     tables = {f"{n}.parquet" for n in ("scores", "reasons", "visits", "visit_chances", "follow_up")}
-    assert names == {"manifest.json", "report.html"} | tables | data | lists
+    assert names == {"manifest.json", "report.html", "drift.csv"} | tables | data | lists
     manifest = read_manifest_of_run(folder)
     assert manifest["files"] == {name: sha256_of(folder / name) for name in names - {"manifest.json"}}
     assert manifest["as_of"] == demo.as_of.isoformat() == folder.name
@@ -462,6 +462,56 @@ def test_a_damaged_cached_snapshot_is_not_used(demo_copy, demo):
         assert "snapshot" in str(error)  # noqa: PT017 (either is right: an error with a reason, or computed anew)
     else:
         assert_frame_equal(found, expected)
+
+
+# ---- drift ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_holds_its_month_against_the_model_and_says_so_in_report_and_file(demo, demo_copy):
+    month = demo.run.visits.drift
+    test_days = demo.training.bundle.card["periods"]["test"]
+    assert [day.isoformat() for day in month.reference_days] == test_days
+    written = pd.read_csv(demo_copy.output_folder(demo.as_of) / "drift.csv", encoding="utf-8-sig", keep_default_na=False)
+    assert written["code"].tolist() == [check.code for check in month.checks]
+    assert set(written.loc[written["code"] == "DRIFT002", "subject"]) == set(demo.training.bundle.feature_names)
+    page = demo.run.report.read_text(encoding="utf-8")
+    assert "本月数据与训练时相比" in page
+    assert ("本月没有报警" in page) == (not month.alarms)
+    said = [month.list_line(int(code)) for code in demo.run.frame()["township_code"].unique()]
+    sheets = [CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0).to_python() for path in demo.run.visits.workbooks]
+    assert [any("本月数据提示" in str(row[0]) for row in sheet) for sheet in sheets] == [line is not None for line in said]
+    assert_frame_equal(demo_copy.drift(as_of=demo.as_of).frame(), month.frame())
+
+
+def test_an_audit_of_drift_looks_at_outcomes_and_seals_what_it_found(demo, demo_copy):
+    month = demo_copy.audit_drift(as_of=demo.as_of)
+    folder = demo_copy.output_folder(demo.as_of) / "drift"
+    assert read_manifest_of_run(folder)["model_version"] == "fall-12m/1"
+    (check,) = (c for c in month.checks if c.code == "DRIFT004")
+    last = dt.date.fromisoformat(demo.training.bundle.card["periods"]["test"][-1])
+    later = [d for d in pd.read_csv(folder / "calibration.csv")["day"] if d != "all"] if "calibration" in month.tables else []
+    assert all(day > last.isoformat() for day in later)
+    assert (check.result == "cannot_tell") == (
+        "calibration" not in month.tables or month.tables["calibration"].loc[0, "n_events"] < 20
+    )
+    again = bytes_below(folder)
+    demo_copy.audit_drift(as_of=demo.as_of)
+    assert bytes_below(folder) == again
+
+
+def test_a_model_of_before_there_was_a_reference_still_makes_lists(demo, demo_copy):
+    from returnrisk.registry import write_bundle
+
+    old = replace(demo.training.bundle.content, reference=None)
+    bundle = write_bundle(old, folder=demo_copy.root / "models" / "exported")
+    registered = demo_copy.catalogue().log_training(
+        bundle, metrics={}, params={}, tags={}, bundle_location=bundle.path.relative_to(demo_copy.root).as_posix()
+    )
+    scores = demo_copy.score(as_of=demo.as_of, which=registered.version)
+    made = demo_copy.visits(scores)
+    assert made.drift.reference_days == ()
+    assert made.frame()["household_id"].tolist() == demo.run.frame()["household_id"].tolist()
+    assert "无从比较" in (demo_copy.output_folder(demo.as_of) / "drift.csv").read_text(encoding="utf-8-sig")
 
 
 # ---- the demo ------------------------------------------------------------------------------------------------------------------

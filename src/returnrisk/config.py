@@ -158,6 +158,53 @@ class GatesSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftSpec:
+    """When a month counts as drifted (`docs/drift.md`). All values are assumed, chosen by the false alarms of simulated clean months.
+
+    Attributes
+    ----------
+    feature_psi, risk_psi
+        Population stability index of one feature, and of the risks: at most so much.
+    family_share, alone
+        Share of a family's features that have moved; one feature by itself is an alarm from so many times its limit on.
+    times_past
+        So many times what earlier days had moved by is no news either.
+    expected_falls_ratio
+        Mean risk over that of the test days, either way.
+    calibration_ratio
+        Observed over expected falls, either way, with an interval that leaves out 1.
+    calibration_slope
+        A slope whose interval ends below this: high risks are no longer as high as they say.
+    late_months, late_days
+        Months by which a source is later than usual; days before the end of a month by which a file must usually have come to be missed at its end.
+    rows_share
+        Share of the usual rows under which a month is a part of one.
+    codes_psi, new_code_share
+        Index of a column's codes; share of rows from which a code that came or went counts.
+    unit_factor
+        Median amount over that of the year before, either way.
+    min_rows
+        Rows of a month under which its codes, amounts and number of rows are not judged.
+    """
+
+    feature_psi: float = 0.25
+    risk_psi: float = 0.25
+    family_share: float = 0.25
+    alone: float = 3.0
+    times_past: float = 2.0
+    expected_falls_ratio: float = 1.5
+    calibration_ratio: float = 1.25
+    calibration_slope: float = 0.8
+    late_months: int = 1
+    late_days: int = 5
+    rows_share: float = 0.5
+    codes_psi: float = 0.25
+    new_code_share: float = 0.05
+    unit_factor: float = 5.0
+    min_rows: int = 50
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """A model, complete: the content of one file in `models/`.
 
@@ -177,6 +224,7 @@ class ModelSpec:
     calibration: CalibrationSpec = field(default_factory=CalibrationSpec)
     evaluation: EvaluationSpec = field(default_factory=EvaluationSpec)
     gates: GatesSpec = field(default_factory=GatesSpec)
+    drift: DriftSpec = field(default_factory=DriftSpec)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON-able content."""
@@ -334,6 +382,7 @@ def parse_model_spec(content: Mapping[str, Any], *, where: str = "model specific
     _refuse_impossible(spec.outcome, where=f"{where}.outcome")
     refuse_reweighting(spec.learner.params, where=f"{where}.learner.params")
     _refuse_estimand(spec, where=where)
+    _refuse_impossible_drift(spec.drift, where=f"{where}.drift")
     if not 0 < spec.evaluation.capacity < 1:
         raise ConfigError(f"{where}.evaluation.capacity is {spec.evaluation.capacity}; expected a share between 0 and 1")
     _refuse_impossible_gates(spec.gates, where=f"{where}.gates")
@@ -426,6 +475,24 @@ def _refuse_impossible(outcome: OutcomeSpec, *, where: str) -> None:
             raise ConfigError(
                 f"{where}.hardship.{name} is {value}; expected more than 0{' and less than 1' if name == 'collapse_share' else ''}"
             )
+
+
+def _refuse_impossible_drift(rule: DriftSpec, *, where: str) -> None:
+    ranges: dict[str, tuple[float, float]] = {
+        **dict.fromkeys(("feature_psi", "risk_psi", "codes_psi"), (0.01, 10)),
+        **dict.fromkeys(("expected_falls_ratio", "calibration_ratio", "unit_factor"), (1.01, 100)),
+        **dict.fromkeys(("times_past", "alone"), (1, 10)),
+        "calibration_slope": (0.1, 1),
+        "late_months": (1, 24),
+        "late_days": (0, 28),
+        "family_share": (0.01, 1),
+        "rows_share": (0.01, 1),
+        "new_code_share": (0.001, 1),
+        "min_rows": (10, 1_000_000),
+    }
+    for name, (least, most) in ranges.items():
+        if not least <= (value := getattr(rule, name)) <= most:
+            raise ConfigError(f"{where}.{name} is {value}; expected {least} to {most}")
 
 
 def model_spec_names() -> list[str]:

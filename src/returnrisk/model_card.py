@@ -21,8 +21,8 @@ LIMITS = (
 )
 
 
-def bundle_content(training: Training, *, data_fingerprint: str) -> BundleContent:
-    """Everything needed to score, to explain and to judge the model, as plain values."""
+def bundle_content(training: Training, *, data_fingerprint: str, reference: dict[str, Any] | None = None) -> BundleContent:
+    """Everything needed to score, to explain and to judge the model, as plain values; `reference`: what later months are held against."""
     features = [
         {"name": f.name, "family": f.family, "unit": f.unit, "dtype": "float32", "monotone": f.monotone} for f in training.features
     ]
@@ -33,6 +33,7 @@ def bundle_content(training: Training, *, data_fingerprint: str) -> BundleConten
         features=features,
         spec=training.spec.as_dict(),
         card=model_card(training, data_fingerprint=data_fingerprint),
+        reference=reference,
     )
 
 

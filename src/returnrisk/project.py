@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from returnrisk.accuracy import Accuracy
     from returnrisk.audit_trail import Verified
     from returnrisk.backtest import BacktestSettings
+    from returnrisk.drift import MonthDrift, Reference
     from returnrisk.gates import Evidence
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.leakage import LeakageAudit
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from returnrisk.reproduction import Reproduction
     from returnrisk.screening_outputs import ExportRequest
     from returnrisk.stability import ListChange, StabilityAudit
+    from returnrisk.training import Training
     from returnrisk.tuning import TuningSettings
     from returnrisk.what_if import WhatIf
 
@@ -326,9 +328,10 @@ class Project:
             alerts=self._alerts(store),
         )
         self.progress("register", 0, 1)
-        bundle = write_bundle(
-            bundle_content(training, data_fingerprint=store.manifest.fingerprint), folder=self.root / "models" / "exported"
+        content = bundle_content(
+            training, data_fingerprint=store.manifest.fingerprint, reference=self._drift_reference(training, store).to_state()
         )
+        bundle = write_bundle(content, folder=self.root / "models" / "exported")
         tables = training_tables(training.accuracy, self.spec)
         version = self.catalogue().log_training(
             bundle,
@@ -371,6 +374,50 @@ class Project:
         from returnrisk.snapshot_cache import cached_alerts
 
         return lambda day: cached_alerts(self.root / "snapshots", store, day, policy=self.policy)
+
+    def _drift_reference(self, training: Training, store: Store) -> Reference:
+        """What later months are held against: the population of a training's test days, and how far its other days had moved."""
+        from returnrisk.drift import delivered_tables, make_reference
+
+        split, score = training.split, training.scores["model"]
+        names = [f.name for f in training.features]
+        return make_reference(
+            lambda day: self.snapshot(day, store=store),
+            days=split.test,
+            earlier=[*split.fit, *split.calibrate, *split.refit],
+            known_on=training.known_on,
+            log_odds=lambda rows: score.learner.decision_function(rows[names].to_numpy("float64")),
+            curve=score.calibration.apply,
+            tables=delivered_tables(store.as_of(max(split.test))),
+        )
+
+    def drift(self, *, as_of: dt.date, which: str | int = "champion") -> MonthDrift:
+        """Whether a month is still like the days a model was tested on, and whether its sources came as usual (`docs/drift.md`); nothing is written.
+
+        Outcomes are not looked at: `audit_drift` does.
+
+        Raises
+        ------
+        BundleError
+            The model was trained on other features than this version computes, or its reference is not readable.
+        """
+        from returnrisk.drift import month_drift
+        from returnrisk.registry.serving import BundleScorer
+
+        version, bundle = self.model(which)
+        store = self.store()
+        snapshot = self.snapshot(as_of, store=store)
+        if bundle.feature_names != snapshot.names:
+            raise BundleError(
+                f"{version.name}/{version.version} was trained on other features than this version computes: train again"
+            )
+        return month_drift(
+            snapshot,
+            store.as_of(as_of),
+            BundleScorer(bundle),
+            rule=self.spec.drift,
+            model_version=f"{version.name}/{version.version}",
+        )
 
     def audit_leakage(self, spec: str | None = None, *, as_of: dt.date | None = None) -> LeakageAudit:
         """Whether what a specification would be trained on knows what it could not have known (`docs/leakage.md`); nothing is trained.
@@ -458,6 +505,52 @@ class Project:
             found, self.output_folder(day) / "stability" / asked.name, fingerprint=store.manifest.fingerprint, seed=self.config.seed
         )
         return found
+
+    def audit_drift(self, *, as_of: dt.date | None = None, which: str | int = "champion") -> MonthDrift:
+        """`drift`, and whether the risks of earlier days came true as far as their outcomes have matured.
+
+        Written to `outputs/<day>/drift/`; nothing is registered.
+
+        Parameters
+        ----------
+        as_of
+            Day that is held against the model's test days and on which outcomes are looked at; default the last month end on file.
+        which
+            Alias or version number.
+
+        Raises
+        ------
+        RegistryError
+            No such version.
+        BundleError
+            As `drift`.
+        """
+        from returnrisk import snapshot_cache
+        from returnrisk.drift import calibration_drift
+        from returnrisk.drift_outputs import write_drift
+        from returnrisk.recalibration import days_since_test
+        from returnrisk.registry.serving import BundleScorer
+        from returnrisk.reports.texts import text
+        from returnrisk.timeline import add_months, month_end
+        from returnrisk.training import labelled_rows, weighted_rows
+
+        store = self.store()
+        last = store.last_recorded_on()
+        day = as_of or (last if last == month_end(last) else month_end(add_months(last, -1)))
+        self.progress("drift", 0, 1)
+        month, (_, bundle) = self.drift(as_of=day, which=which), self.model(which)
+        since = days_since_test(store, self.spec, bundle, known_on=day)
+        if since.days:
+            folder = self.root / "snapshots"
+            snapshot_cache.fill(folder, store, since.days, spec=self.spec, store_folder=self.root / "store", progress=self.progress)
+            rows, _ = labelled_rows(store, self.spec, since.days, known_on=day, snapshots=lambda d: self.snapshot(d, store=store))
+            rows = weighted_rows(store, self.spec, rows, known_on=day, monthly=self._monthly(store, since.days))
+            risk = BundleScorer(bundle).risk(rows)
+            month = month.with_calibration(calibration_drift(rows, risk, settings=self.spec.evaluation, rule=self.spec.drift))
+        else:
+            month = month.with_calibration(None, why=text("drift.nothing_matured", until=since.first_closes_on))
+        write_drift(month, self.output_folder(day) / "drift", fingerprint=store.manifest.fingerprint)
+        return month
 
     def promote(self, *, version: int | None = None, override: bool = False, reason: str = "", by: str | None = None) -> Promotion:
         """Make a version (default: the candidate) the champion that lists are made with, if the gates let it (`docs/gates.md`).
@@ -750,7 +843,8 @@ class Project:
     def visits(self, scores: Scores) -> VisitResult:
         """The priority visit list of scored households: one workbook per township (with identities), one Parquet (without).
 
-        `visit_chances.parquet` logs the chance that each household of the day had of being listed. The audit trail gets a line.
+        `visit_chances.parquet` logs the chance that each household of the day had of being listed. `drift.csv` holds the month against the
+        days the model was tested on; the workbooks say so where it has drifted. The audit trail gets a line.
         """
         from returnrisk import audit_trail
 
@@ -768,6 +862,7 @@ class Project:
         return made
 
     def _visits(self, scores: Scores) -> VisitResult:
+        from returnrisk.backtest_outputs import write_csv
         from returnrisk.reports.list_workbook import write_township_workbooks
         from returnrisk.visits import VisitSpec, follow_up, follow_up_counts, select
 
@@ -789,6 +884,8 @@ class Project:
         parquet = chosen.write_parquet(folder / "visits.parquet")
         _write_frame(chosen.chances(), folder / VISIT_CHANCES)
         _write_frame(register, folder / "follow_up.parquet")
+        month = self.drift(as_of=scores.as_of, which=int(scores.model_version.rpartition("/")[2]))
+        write_csv(month.frame(), folder / "drift.csv")
         outcome = self.spec.outcome
         workbooks = write_township_workbooks(
             chosen.frame(),
@@ -800,11 +897,12 @@ class Project:
             make_up=chosen.make_up().merge(follow_up_counts(register), on="area_code", how="left"),
             estimand=self.spec.estimand,
             follow_up=register.merge(villages[["village_code", "village_name"]], on="village_code", validate="many_to_one"),
+            drift=month.list_line,
         )
         (folder / "lists").chmod(0o700)  # identities (no effect on Windows)
         for stale in set((folder / "lists").glob("*.xlsx")) - set(workbooks):
             stale.unlink()  # a township that left the list must not keep an old one
-        return VisitResult(visit_list=chosen, follow_up=register, workbooks=tuple(workbooks), parquet=parquet)
+        return VisitResult(visit_list=chosen, follow_up=register, drift=month, workbooks=tuple(workbooks), parquet=parquet)
 
     def report(self, scores: Scores, visits: VisitResult, *, which: str | int = "champion") -> ReportResult:
         """The evaluator's page for one list, with the frames behind every figure beside it."""
@@ -838,6 +936,8 @@ class Project:
             lift_curve=measured.lift_curve,
             reached=accuracy.reached,
             fairness=accuracy.fairness(self.spec.evaluation),
+            drift=visits.drift.summary(),
+            drift_days=visits.drift.reference_days,
             synthetic=self.config.synthetic,
             estimand=self.spec.estimand,
         )

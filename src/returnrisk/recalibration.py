@@ -249,6 +249,33 @@ def new_days_of(store: Store, spec: ModelSpec, bundle: Bundle, *, parent: str, k
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class SinceTest:
+    """Days after a model's test days whose outcomes have matured, earliest first, and when the first of them closes (or closed)."""
+
+    days: tuple[dt.date, ...]
+    first_closes_on: dt.date
+
+
+def days_since_test(store: Store, spec: ModelSpec, bundle: Bundle, *, known_on: dt.date) -> SinceTest:
+    """Days that the model was neither learnt from nor tested on and whose outcomes are known by a day: what drift of calibration is judged by.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No income is on file.
+    """
+    last = max(dt.date.fromisoformat(day) for day in bundle.card["periods"]["test"])
+    horizon, delay = spec.outcome.horizon_months, closing_delay(store.as_of(known_on), spec=spec.outcome)
+    days = [
+        day
+        for day in possible_days(store, spec, known_on=known_on)
+        if day > last and matured(day, known_on=known_on, horizon_months=horizon, delay_days=delay)
+    ]
+    first = days[0] if days else add_months(last, spec.split.step_months)
+    return SinceTest(days=tuple(days), first_closes_on=add_months(first, horizon) + dt.timedelta(days=delay))
+
+
 def _updates(scorer: BundleScorer, rows: pd.DataFrame, *, update: Asked) -> dict[str, UpdatedCalibration]:
     villages = rows["village_code"].astype(str).to_numpy()
     found = {}

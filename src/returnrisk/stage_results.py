@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from returnrisk.accuracy import Accuracy
     from returnrisk.backtest import Backtest
+    from returnrisk.drift import MonthDrift
     from returnrisk.gates import GateAnswer
     from returnrisk.ingest.inbox import IngestResult
     from returnrisk.office_export import ExportResult
@@ -96,10 +97,11 @@ class TuneResult:
 
 @dataclass(frozen=True, slots=True)
 class VisitResult:
-    """A visit list, the register of those whose follow-up goes on (`visits.follow_up`), and the files they were written to."""
+    """A visit list, the register of those whose follow-up goes on (`visits.follow_up`), how far the month has drifted, and the files written."""
 
     visit_list: VisitList
     follow_up: pd.DataFrame
+    drift: MonthDrift
     workbooks: tuple[Path, ...]
     parquet: Path
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from returnrisk.cli.account import show_account
-from returnrisk.cli.audit import check_leakage, check_stability, reproduce, verify
+from returnrisk.cli.audit import check_drift, check_leakage, check_stability, reproduce, verify
 from returnrisk.cli.backtest import backtest_models
 from returnrisk.cli.common import app, audit_app, benchmark_app, export_app, models_app, policy_app
 from returnrisk.cli.counties import demo, eph, simulate
@@ -29,6 +29,7 @@ __all__ = [
     "audit_app",
     "backtest_models",
     "benchmark_app",
+    "check_drift",
     "check_export",
     "check_leakage",
     "check_policy",

@@ -1,4 +1,4 @@
-"""`returnrisk audit`: leakage, stability, the trail of what was done, and whether a past list can be made again."""
+"""`returnrisk audit`: leakage, stability, drift, the trail of what was done, and whether a past list can be made again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from returnrisk.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from returnrisk.drift import MonthDrift
     from returnrisk.leakage import LeakageAudit
     from returnrisk.stability import StabilityAudit
 
@@ -207,3 +208,62 @@ def reproduce(*, as_of: AsOf, project: ProjectDir = HERE, json_: AsJson = False)
     other = "\n".join([f"未能复现 / not reproduced: {found.reason}", *found.differing])
     show(content, as_json=json_, text=same if found.same else other)
     return found.exit_code
+
+
+@audit_app.command(name="drift")
+def check_drift(
+    *, project: ProjectDir = HERE, as_of: AsOf | None = None, model: str = "champion", json_: JsonFile | None = None
+) -> int:
+    """Hold a month against the days its model was tested on: ten checks, DRIFT001 to DRIFT010. Exit 3 with an alarm.
+
+    By default the last month end on file. Nothing is registered. Written to outputs/ of the day, in drift/.
+
+    Parameters
+    ----------
+    model
+        Alias (candidate, champion, previous) or version number.
+    json_
+        A file to write every answer to, as JSON.
+    """
+    if json_ is not None and not json_.parent.is_dir():
+        raise UsageError(f"--json names a file in {json_.parent.name}, a folder that does not exist")
+    with project_at(project, quiet=False) as opened:
+        found = opened.audit_drift(as_of=as_of, which=int(model) if model.isdigit() else model)
+    if json_ is not None:
+        from returnrisk.store.files import write_atomically
+
+        content = {
+            "as_of": found.as_of.isoformat(),
+            "model": found.model_version,
+            "held_against": [str(d) for d in found.reference_days],
+        }
+        tables = {
+            name: json.loads(t.to_json(orient="records")) for name, t in (("summary", found.summary()), ("checks", found.frame()))
+        }
+        text = json.dumps({**content, **tables}, ensure_ascii=False, indent=2) + "\n"
+        write_atomically(json_, lambda path: path.write_text(text, encoding="utf-8"))
+    _print_drift(found)
+    return found.exit_code
+
+
+def _print_drift(found: MonthDrift) -> None:
+    from rich.console import Console
+
+    table = folded_table(
+        "检查 check", "已查 looked at", "报警 alarms", "无法判断 cannot tell", title=f"{found.model_version} · {found.as_of}"
+    )
+    for row in found.summary().to_dict("records"):
+        counts = (str(row[name]) for name in ("n_checked", "n_alarms", "n_cannot_tell"))
+        table.add_row(f"{row['code']} {row['zh']}\n{row['en']}", *counts)
+    console = Console()
+    console.print(table)
+    for check in found.alarms:
+        said = check.said
+        if said is not None:
+            console.print(
+                f"{check.code} {said.zh}\n         {said.en}\n         → {check.do.zh} / {check.do.en}",
+                highlight=False,
+                markup=False,
+            )
+    n = len(found.alarms)
+    console.print(f"{n} 项报警 / {n} alarms" if n else "没有报警 / no alarm")

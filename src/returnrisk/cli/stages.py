@@ -198,6 +198,7 @@ def run(*, as_of: AsOf, project: ProjectDir = HERE, json_: AsJson = False) -> No
         "lists": (result.visits.parquet.parent / "lists").as_posix(),
         "report": result.report.as_posix(),
         "quarantined": int(result.ingest.report.frame()["n_quarantined"].sum()),
+        "drift_alarms": [f"{check.code} {check.said.zh} / {check.said.en}" for check in result.visits.drift.alarms if check.said],
     }
     # why names came and went since the last run: by data, model or places
     changed = None if result.change is None else result.change.counts()

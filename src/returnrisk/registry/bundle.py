@@ -6,6 +6,7 @@
         calibration.json    calibration state of each learner
         features.json       the feature contract: catalogue fingerprint and the ordered features
         spec.json           the model specification it was trained by
+        reference.json      shares of households that later months are held against; no file in models of before there was one
         card.json, card.md  what it is for, what it was fitted on, how well it did
         environment.json    library versions
         manifest.json       written last: schema number, sha256 and size of every other file
@@ -31,10 +32,11 @@ from returnrisk.registry.sealed_folder import json_bytes, manifest_for, read_man
 
 SCHEMA = 1
 BOOSTER = "booster.txt"
+REFERENCE = "reference.json"
 BUNDLE_FILES = frozenset(
     {"calibration.json", "card.json", "card.md", "environment.json", "features.json", "learners.json", "spec.json"}
 )
-"""Of every bundle; `BOOSTER` beside them where the model is LightGBM."""
+"""Of every bundle; `BOOSTER` beside them where the model is LightGBM, `REFERENCE` where months can be held against its test days."""
 MODEL = "model"  # the learner that scores; a LightGBM text is a file of its own
 BOOSTED = "lightgbm"
 _TEXT_ELSEWHERE = {"file": BOOSTER}
@@ -81,6 +83,8 @@ class BundleContent:
         See `returnrisk.registry.card`; `data_fingerprint` says from which data the model was made.
     environment
         Library versions; by default those installed.
+    reference
+        What months are held against (`returnrisk.drift`), aggregated shares only; None where the model was made without.
     """
 
     learners: dict[str, dict[str, Any]]
@@ -90,6 +94,7 @@ class BundleContent:
     spec: dict[str, Any]
     card: dict[str, Any]
     environment: dict[str, str] = field(default_factory=library_versions)
+    reference: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +195,8 @@ def load_bundle(path: Path, *, fingerprint: str | None = None) -> Bundle:
     manifest = read_manifest(path)
     _check_schema(manifest, path=path)
     listed = manifest.get("files")
-    boosted = isinstance(listed, dict) and BOOSTER in listed
-    files = read_sealed(path, manifest=manifest, expected=BUNDLE_FILES | {BOOSTER} if boosted else BUNDLE_FILES)
+    some = {name for name in (BOOSTER, REFERENCE) if isinstance(listed, dict) and name in listed}
+    files = read_sealed(path, manifest=manifest, expected=BUNDLE_FILES | some)
     if fingerprint is not None and manifest["fingerprint"] != fingerprint:
         raise BundleError(
             f"bundle {path.name} has fingerprint {manifest['fingerprint'][:12]}, expected {fingerprint[:12]}: it is whole, but another model"
@@ -255,6 +260,8 @@ def _to_files(content: BundleContent) -> dict[str, bytes]:
     files["card.md"] = render_card(json.loads(files["card.json"])).encode()
     if boosted:
         files[BOOSTER] = _booster_text(content.learners).encode()
+    if content.reference is not None:
+        files[REFERENCE] = json_bytes(content.reference, what=REFERENCE)
     return files
 
 
@@ -270,6 +277,7 @@ def _from_files(files: Mapping[str, bytes], *, path: Path) -> BundleContent:
             spec=parts["spec.json"],
             card=parts["card.json"],
             environment=parts["environment.json"],
+            reference=parts.get(REFERENCE),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(

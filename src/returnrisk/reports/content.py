@@ -46,8 +46,9 @@ _NEEDED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lift_curve": (("score", "share"), ("recall", "precision", "lift")),
     "reached": (("score",), MISSED_VISITS[1:]),
     "fairness": (("grouping", "group", "grouping_2", "group_2"), FAIRNESS[4:]),
+    "drift": (("code",), ("zh", "en", "n_checked", "n_alarms", "n_cannot_tell", "said_zh", "said_en")),
 }
-_OPTIONAL = ("reached", "fairness")
+_OPTIONAL = ("reached", "fairness", "drift")
 PERSONAL = ("household_id", "person_id", "pseudonym", "head_name", "phone", "address")
 SCORE_ORDER = ("model", "logistic", "income")
 _ORDERS: dict[str, tuple[str, ...]] = {
@@ -96,6 +97,8 @@ class ReportContent:
         `fairness.measure_fairness` of the model's lists: whom they miss more; None: not measured.
     estimand
         What the risk is of: as households are helped, or without new help (the figures are then weighted); the page says it.
+    drift, drift_days
+        `drift.MonthDrift.summary()` and the days the month was held against (none: the model's bundle holds no reference).
     """
 
     as_of: dt.date
@@ -119,6 +122,8 @@ class ReportContent:
     fairness: pd.DataFrame | None = None
     synthetic: bool = False
     estimand: Estimand = "observed"
+    drift: pd.DataFrame | None = None
+    drift_days: tuple[dt.date, ...] = ()
 
 
 def publishable(content: ReportContent) -> dict[str, pd.DataFrame]:

@@ -70,6 +70,7 @@ class TownshipList:
     area: dict[Any, Any] | None
     estimand: Estimand = "observed"
     follow_up: pd.DataFrame | None = None
+    drift: Text | None = None
 
 
 def write_list(book: Any, content: TownshipList) -> None:
@@ -83,6 +84,7 @@ def write_list(book: Any, content: TownshipList) -> None:
         (text("workbook.title", township=content.township).zh, "title", 32),
         (text(subtitle, **facts).zh, "line", 20),
         (text("decides.nothing").zh + text("decides.rights").zh, "notice", 36),
+        *([(content.drift.zh, "notice", 36)] if content.drift else []),
         (text("workbook.legend").zh, "small", 18),
     ]
     for row, (words, shape, height) in enumerate(bands):
@@ -229,9 +231,10 @@ def write_english(book: Any, content: TownshipList) -> None:
     sheet = book.add_worksheet(text("workbook.sheet_english").en)
     pen, last = Pen(book, sheet), len(ENGLISH_COLUMNS) - 1
     pen.band(0, last, text("workbook.title", township=content.township).en + f", {content.as_of}", "title")
-    pen.band(1, last, f"{text('decides.nothing').en} {text('decides.rights').en}", "notice")
+    drift = f" {content.drift.en}" if content.drift else ""
+    pen.band(1, last, f"{text('decides.nothing').en} {text('decides.rights').en}{drift}", "notice")
     sheet.set_row(0, 32)
-    sheet.set_row(1, 36)
+    sheet.set_row(1, 72 if content.drift else 36)
     _write_header(pen, 2, ENGLISH_COLUMNS, language="en")
     tiers = _tier_words(content, "en")
     for row, household in enumerate(content.rows.to_dict("records"), start=3):
@@ -289,7 +292,7 @@ def _notes(content: TownshipList) -> list[tuple[Text, list[Text]]]:
         (text("notes.words"), words),
         (text("notes.tiers"), _tier_notes(content)),
         (text("notes.findings"), findings),
-        (text("notes.origin"), origin + _area_notes(content)),
+        (text("notes.origin"), [*origin, *([content.drift] if content.drift else []), *_area_notes(content)]),
     ]
 
 

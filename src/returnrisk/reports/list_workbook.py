@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +13,7 @@ from returnrisk.config import Estimand
 from returnrisk.errors import ContractViolation, NotEnoughDataError
 from returnrisk.reports.cells import printable
 from returnrisk.reports.list_sheets import TownshipList, write_english, write_follow_up, write_list, write_notes
-from returnrisk.reports.texts import text
+from returnrisk.reports.texts import Text, text
 from returnrisk.store.files import write_atomically
 from returnrisk.visits.spec import DEFAULT_TIERS, Tier
 
@@ -35,6 +35,7 @@ def write_township_workbooks(  # noqa: PLR0913 (one argument per thing a workboo
     make_up: pd.DataFrame | None = None,
     estimand: Estimand = "observed",
     follow_up: pd.DataFrame | None = None,
+    drift: Callable[[int], Text | None] | None = None,
 ) -> list[Path]:
     """Write `走访名单_<township_code>_<as_of>.xlsx` into `folder` for every township on the list, each whole or not at all.
 
@@ -56,6 +57,8 @@ def write_township_workbooks(  # noqa: PLR0913 (one argument per thing a workboo
         What the risk is of: as households are helped, or without new help; the notes say it.
     follow_up
         `visits.follow_up` with village_name: the township's part becomes a sheet.
+    drift
+        A township's code to what its list must say of the month (`drift.MonthDrift.list_line`), None where there is nothing to say.
 
     Returns
     -------
@@ -99,6 +102,7 @@ def write_township_workbooks(  # noqa: PLR0913 (one argument per thing a workboo
             area=areas.get(int(str(township_code))),
             estimand=estimand,
             follow_up=None if register is None else register[register["township_code"] == township_code],
+            drift=None if drift is None else drift(int(str(township_code))),
         )
         data = workbook_bytes(content)
         path = folder / f"走访名单_{township_code}_{as_of.isoformat()}.xlsx"

@@ -56,6 +56,7 @@ def tables(frames: Mapping[str, pd.DataFrame], content: ReportContent) -> dict[s
         "coverage": coverage(frames["coverage"]),
         **({"reached": reached(frames["reached"], content)} if "reached" in frames else {}),
         **({} if content.fairness is None else {"fairness": fairness(frames["fairness"], content.fairness, level=content.level)}),
+        **({"drift": drift(frames["drift"], content)} if "drift" in frames else {}),
     }
 
 
@@ -285,3 +286,17 @@ def coverage(frame: pd.DataFrame) -> Table:
             _row(name, *(numbers.count(row[column]) for column in counts), period, numbers.share(row["delivered_share"], places=0))
         )
     return Table(text("table.coverage"), _heads("table", *counts, "period", "delivered_share"), tuple(rows))
+
+
+def drift(frame: pd.DataFrame, content: ReportContent) -> Table:
+    """One row per check of the month; whether there was an alarm is said under it."""
+    rows = []
+    for row in frame.to_dict("records"):
+        said = Text(row["said_zh"], row["said_en"]) if row["said_zh"] else text("drift.fine")
+        name = Text(f"{row['code']} {row['zh']}", f"{row['code']} {row['en']}")
+        counts = (numbers.count(row[column]) for column in ("n_checked", "n_alarms", "n_cannot_tell"))
+        rows.append(_row(name, *counts, said, mark="missing" if row["n_alarms"] else ""))
+    heads = tuple(text(f"drift.head_{name}") for name in ("check", "checked", "alarms", "cannot_tell", "said"))
+    days = (text("drift.caption_days", days=", ".join(map(str, content.drift_days))),) if content.drift_days else ()
+    clean = () if frame["n_alarms"].any() else (text("drift.clean"),)
+    return Table(text("drift.caption"), heads, tuple(rows), (*clean, *days))
