@@ -122,7 +122,7 @@ def test_a_harm_of_a_group_is_refused_and_named(county):
     assert answers["GATE005"].result == "failed"
     assert "old" in answers["GATE005"].measured
     assert answers["GATE002"].result == "passed", "it still beats income: only this gate sees the harm"
-    wide = GatesSpec(max_group_gap=0.9)
+    wide = GatesSpec(min_group_ratio=0.05)
     assert "GATE005" not in refused(evidence(harmful), wide)
     assert {a.result for a in judge(evidence(harmful), GatesSpec(groups=())) if a.code == "GATE005"} == {"off"}
 
@@ -160,7 +160,7 @@ def test_reasons_that_do_not_add_up(county):
     [
         ({"max_ece": 2.0}, "gates.max_ece is 2"),
         ({"min_events": 5}, "gates.min_events is 5"),
-        ({"max_group_gap": -0.1}, "gates.max_group_gap is -0.1"),
+        ({"min_group_ratio": 1.5}, "gates.min_group_ratio is 1.5"),
         ({"min_calibration_slope": 1.5}, "gates.min_calibration_slope is 1.5"),
     ],
 )

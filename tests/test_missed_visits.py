@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from returnrisk.accuracy import FEWEST_FALLS, _reached
@@ -43,6 +43,7 @@ def by_hand(at_risk, lists, column, lead_days):
     return reached, len(fell)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10_000), lead_days=st.sampled_from([0, 1, 30, 91, 92, 180, 400]))
 def test_every_figure_is_what_counting_gives(seed, lead_days):
     at_risk, lists = county(n=60, seed=seed)

@@ -72,7 +72,8 @@ def turned_against_the_old(content: BundleContent) -> BundleContent:
     """The older the head, the lower the risk: falls of the old leave the list."""
     state = content.learners["model"]
     terms = state["fitted"]["terms"]
-    ages = [i for i, column in enumerate(terms["column"]) if column == "head_age" and not terms["is_missing"][i]]
+    age = state["feature_names"].index("head_age")
+    ages = [i for i, column in enumerate(terms["column"]) if column == age and not terms["is_missing"][i]]
     assert ages
     coefficient = [-1.5 if i in ages else c for i, c in enumerate(terms["coefficient"])]
     fitted = {**state["fitted"], "terms": {**terms, "coefficient": coefficient}}

@@ -136,9 +136,10 @@ class GatesSpec:
         and the expected calibration error is no larger.
     max_recall_loss
         How far recall of the list may lie below the champion's.
-    groups, max_group_gap
+    groups, min_group_ratio
         Groupings (`fairness.GROUPINGS`) that are judged: what a family is and where it lives, not what happened to it, for a risk that nobody
-        could foresee is rightly missed more; and how far a group's recall may lie below that of the rest where chance does not explain it.
+        could foresee is rightly missed more; and the least ratio of a group's recall to that of the rest (four fifths, as in employment
+        testing) where chance does not explain it.
     leakage
         The leakage linter is run.
     """
@@ -153,7 +154,7 @@ class GatesSpec:
     groups: tuple[str, ...] = (
         "head_sex", "head_age", "head_ethnicity", "disabled", "remote_village", "minority_area", "resettled", "on_file",
     )  # fmt: skip
-    max_group_gap: float = 0.2
+    min_group_ratio: float = 0.8
     leakage: bool = True
 
 
@@ -402,7 +403,7 @@ def _refuse_impossible_gates(gates: GatesSpec, *, where: str) -> None:
         "max_calibration_level": (0.0, 2.0),
         "max_ece": (0.0, 0.5),
         "max_recall_loss": (0.0, 0.5),
-        "max_group_gap": (0.0, 0.9),
+        "min_group_ratio": (0.05, 1.0),
     }
     for name, (least, most) in ranges.items():
         if not least <= (value := getattr(gates, name)) <= most:

@@ -197,20 +197,20 @@ def _not_below_champion(evidence: Evidence, spec: GatesSpec) -> GateAnswer:
 
 
 def _no_group_missed(evidence: Evidence, spec: GatesSpec) -> GateAnswer:
-    limit = f"no group's recall more than {spec.max_group_gap:g} below the rest's, shown against chance"
+    limit = f"no group's recall below {spec.min_group_ratio:g} of the rest's, shown against chance"
     if not spec.groups:
         return GateAnswer("GATE005", "off", "", limit)
-    measured = None if evidence.groups is None else evidence.groups.dropna(subset="recall_difference")
+    measured = None if evidence.groups is None else evidence.groups.dropna(subset="recall_ratio")
     if measured is None or not len(measured):
         return GateAnswer("GATE005", "failed", "no group had enough falls to be measured", limit)
-    harmed = measured[measured["claimed"] & (measured["recall_difference"] < -spec.max_group_gap)]
-    farthest = (harmed if len(harmed) else measured).nsmallest(MOST_GROUPS if len(harmed) else 1, "recall_difference")
+    harmed = measured[measured["claimed"] & (measured["recall_ratio"] < spec.min_group_ratio)]
+    farthest = (harmed if len(harmed) else measured).nsmallest(MOST_GROUPS if len(harmed) else 1, "recall_ratio")
     texts = [
-        f"{r.zh} ({r.en}): {r.recall_difference:+.3f} ({r.recall_difference_low:+.3f} to {r.recall_difference_high:+.3f}), "
+        f"{r.zh} ({r.en}): {r.recall_ratio:.2f} ({r.recall_ratio_low:.2f} to {r.recall_ratio_high:.2f}) of the rest's, "
         f"{r.n_fallen} households that fell"
         for r in farthest.itertuples()
     ]
-    words = "; ".join(texts) if len(harmed) else f"none; farthest below: {texts[0]}"
+    words = "; ".join(texts) if len(harmed) else f"none; the least: {texts[0]}"
     more = f"; {len(harmed) - MOST_GROUPS} more" if len(harmed) > MOST_GROUPS else ""
     return _answer("GATE005", passed=not len(harmed), measured=words + more, limit=limit)
 
