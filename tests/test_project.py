@@ -260,6 +260,8 @@ def test_no_accuracy_without_n_base_rate_and_interval(demo):
     card = json.loads((demo.training.bundle.path / "card.json").read_text(encoding="utf-8"))
     assert {m["score"] for m in card["metrics"]} == {*SCORES, *ORDERS}
     assert all(m["n"] and m["base_rate"] is not None for m in card["metrics"])
+    assert card["groups"]
+    assert all(g["n_fallen"] >= demo.training.training.spec.evaluation.min_group_events for g in card["groups"])
     assert all(m["low"] is not None and m["high"] is not None for m in card["metrics"] if m["metric"] != "tie_share_at_capacity")
 
 

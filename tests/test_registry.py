@@ -376,6 +376,25 @@ def test_the_card_shows_every_figure_with_interval_n_and_base_rate(bundle: Bundl
     assert "simulated data" in card
 
 
+def test_the_card_shows_its_groups_and_none_without_size_and_interval(content: BundleContent, tmp_path: Path):
+    group = {
+        "zh": "户主性别：女",
+        "en": "sex of the head: female",
+        "n": 900,
+        "n_fallen": 41,
+        "recall": 0.2,
+        "recall_low": 0.1,
+        "recall_high": 0.3,
+    }
+    group |= {"recall_ratio": 0.5, "recall_ratio_low": 0.25, "recall_ratio_high": 0.75, "claimed": True}
+    told = write_bundle(dataclasses.replace(content, card=facts(groups=[group])), folder=tmp_path)
+    line = "| 户主性别：女 / sex of the head: female | 900 | 41 | 0.2000 (0.1000 to 0.3000) | 0.5000 (0.2500 to 0.7500) | yes |"
+    assert line in (told.path / "card.md").read_text(encoding="utf-8")
+    bare = {key: value for key, value in group.items() if key != "recall_low"}
+    with pytest.raises(BundleError, match="group 0 lacks recall_low"):
+        write_bundle(dataclasses.replace(content, card=facts(groups=[bare])), folder=tmp_path)
+
+
 def test_a_writer_killed_at_any_moment_leaves_no_half_bundle(content: BundleContent, tmp_path: Path):
     """kill -9 at many moments of writing: the bundle is absent or whole, and writing again succeeds."""
     folder = tmp_path / "exported"

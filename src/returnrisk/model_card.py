@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 from returnrisk.accuracy import Accuracy
-from returnrisk.config import OutcomeSpec
+from returnrisk.config import EvaluationSpec, OutcomeSpec
 from returnrisk.features.catalogue import fingerprint
 from returnrisk.outcomes import OUTCOMES
 from returnrisk.registry.bundle import BundleContent
+from returnrisk.registry.card import GROUP
 from returnrisk.reports.texts import text
 from returnrisk.training import Training
 from returnrisk.untreated import LEAST_EFFECTIVE, weak_tenths
@@ -38,7 +39,7 @@ def bundle_content(training: Training, *, data_fingerprint: str, reference: dict
 
 
 def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
-    """The card: purpose, cohort, outcome, periods, counts, metrics with intervals, limits."""
+    """The card: purpose, cohort, outcome, periods, counts, metrics with intervals, groups, limits."""
     spec, split = training.spec, training.split
     counts = training.label_counts.groupby(["part", "status"])["households"].sum()
     parts = ("fit", "calibrate", "test")
@@ -57,6 +58,7 @@ def model_card(training: Training, *, data_fingerprint: str) -> dict[str, Any]:
         "not_used": {part: {s: int(counts.get((part, s), 0)) for s in ("censored", "not_computable")} for part in parts},
         "set_aside": {why: part["feature"].tolist() for why, part in training.set_aside.groupby("why")},
         "metrics": metric_records(training.accuracy),
+        "groups": group_records(training.accuracy, spec.evaluation),
         "limits": [
             *_said("estimand." + spec.estimand),
             *LIMITS,
@@ -82,6 +84,13 @@ def metric_records(accuracy: Accuracy) -> list[dict[str, Any]]:
     """Metrics with intervals, n and base rate, as a card holds them."""
     keys = ("population", "score", "metric", "value", "low", "high", "n", "n_events", "base_rate", "n_clusters")
     return [{key: _plain(record[key]) for key in keys} for record in accuracy.frame().to_dict("records")]
+
+
+def group_records(accuracy: Accuracy, settings: EvaluationSpec) -> list[dict[str, Any]]:
+    """Recall of each group that was measured, against the rest, as a card holds it (`fairness.measure_fairness`, no intersections)."""
+    table = accuracy.fairness(settings)
+    shown = table[(table["grouping_2"] == "") & (table["status"] == "measured") & (table["grouping"] != "all")]
+    return [{key: _plain(record[key]) for key in GROUP} for record in shown.to_dict("records")]
 
 
 def _said(key: str) -> tuple[str, str]:

@@ -727,7 +727,7 @@ class Project:
         if not found.changed:
             return RecalibrationResult(found=found, bundle=None, version=None)
         self.progress("register", 0, 1)
-        content = recalibrated_content(bundle, found, data_fingerprint=store.manifest.fingerprint)
+        content = recalibrated_content(bundle, found, data_fingerprint=store.manifest.fingerprint, settings=self.spec.evaluation)
         moved = write_bundle(content, folder=self.root / "models" / "exported")
         registered = self.catalogue().log_training(
             moved,

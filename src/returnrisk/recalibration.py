@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from returnrisk.accuracy import SCORES, Accuracy, measure_accuracy
 from returnrisk.calibration import UpdatedCalibration, compare_calibrations, recalibrate
-from returnrisk.config import ModelSpec
+from returnrisk.config import EvaluationSpec, ModelSpec
 from returnrisk.errors import BundleError, ConfigError, NotEnoughDataError
 from returnrisk.fairness import household_attributes
-from returnrisk.model_card import metric_records
+from returnrisk.model_card import group_records, metric_records
 from returnrisk.outcomes import closing_delay
 from returnrisk.registry.bundle import MODEL, Bundle, BundleContent
 from returnrisk.registry.serving import BundleScorer
@@ -290,7 +290,7 @@ def _updates(scorer: BundleScorer, rows: pd.DataFrame, *, update: Asked) -> dict
     return found
 
 
-def recalibrated_content(bundle: Bundle, found: Recalibration, *, data_fingerprint: str) -> BundleContent:
+def recalibrated_content(bundle: Bundle, found: Recalibration, *, data_fingerprint: str, settings: EvaluationSpec) -> BundleContent:
     """The parent's bundle with the moved curves, and a card that says so; learners, features and specification are the same values.
 
     The card's calibration days are the parent's and the new ones, since the curve rests on both; its test days are the held-out ones.
@@ -305,6 +305,7 @@ def recalibrated_content(bundle: Bundle, found: Recalibration, *, data_fingerpri
         "n": {**old["n"], "calibrate": old["n"]["calibrate"] + n_learn, "test": n_held},
         "events": {**old["events"], "calibrate": old["events"]["calibrate"] + events_learn, "test": events_held},
         "metrics": metric_records(found.accuracy),
+        "groups": group_records(found.accuracy, settings),
         "data_fingerprint": data_fingerprint,
         "recalibration": {
             **recalibration_facts(found),

@@ -7,19 +7,34 @@ A card is a plain dictionary so that it travels as JSON:
     n, events   {"fit": int, "calibrate": int, "test": int}, household-days and falls
     metrics     [{"population", "score", "metric", "value", "low", "high", "n", "base_rate"}, ...], no figure without its interval and base rate
     limits      [text, ...]
+    groups      [{"zh", "en", "n", "n_fallen", "recall", ...}, ...], how much of each group's falls the lists hold (not of cards of before)
 
 `recalibration` is what moved since the parent (`returnrisk.recalibration`). Further keys are kept and shown at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _TEXTS = ("name", "purpose", "cohort", "outcome", "data_fingerprint")
 _PARTS = ("fit", "calibrate", "test")
 _METRIC = ("population", "score", "metric", "value", "low", "high", "n", "base_rate")
 _COMPARED = ("before", "after", "difference")
+GROUP = (
+    "zh",
+    "en",
+    "n",
+    "n_fallen",
+    "recall",
+    "recall_low",
+    "recall_high",
+    "recall_ratio",
+    "recall_ratio_low",
+    "recall_ratio_high",
+    "claimed",
+)
+"""Of one group: household-days, households that fell, recall of the list, its ratio to that of all others, and whether "missed more" stands."""
 _KNOWN = (*_TEXTS, "periods", "n", "events", "metrics", "limits")
 
 
@@ -37,6 +52,9 @@ def card_problems(card: Mapping[str, Any]) -> list[str]:
         value = card.get(key, dict.fromkeys(_PARTS))
         if not isinstance(value, Mapping) or set(_PARTS) - set(value):
             problems.append(f"card: {key} needs {', '.join(_PARTS)}")
+    for position, record in enumerate(card.get("groups", ())):
+        if absent := [key for key in GROUP if key not in record]:
+            problems.append(f"card: group {position} lacks {', '.join(absent)}: no group without its size and interval")
     for position, record in enumerate(card.get("metrics", ())):
         absent = [key for key in _METRIC if key not in record]
         if absent:
@@ -70,11 +88,27 @@ def render_card(card: Mapping[str, Any]) -> str:
         f"| {r['population']} | {r['score']} | {r['metric']} | {_figure(r['value'])} | {_figure(r['low'])} to {_figure(r['high'])} | {r['n']} | {_figure(r['base_rate'])} |"
         for r in card["metrics"]
     ]
+    lines += _groups(card.get("groups", ()))
     lines += ["", "## Limits", "", *[f"- {limit}" for limit in card["limits"]], ""]
     lines += _recalibration(card.get("recalibration"))
-    if extra := sorted(set(card) - {*_KNOWN, "recalibration"}):
+    if extra := sorted(set(card) - {*_KNOWN, "groups", "recalibration"}):
         lines += ["## Further facts", "", *[f"- {key}: {card[key]}" for key in extra], ""]
     return "\n".join(lines)
+
+
+def _groups(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Whom the lists missed more on the test days."""
+    if not records:
+        return []
+    head = [
+        "| group | household-days | households that fell | recall of the list | times that of all others | missed more, beyond chance |"
+    ]
+    rows = [
+        f"| {r['zh']} / {r['en']} | {r['n']} | {r['n_fallen']} | {_figure(r['recall'])} ({_figure(r['recall_low'])} to {_figure(r['recall_high'])}) | "
+        f"{_figure(r['recall_ratio'])} ({_figure(r['recall_ratio_low'])} to {_figure(r['recall_ratio_high'])}) | {'yes' if r['claimed'] else 'no'} |"
+        for r in records
+    ]
+    return ["", "## Groups", "", *head, "|---|---:|---:|---|---|---|", *rows]
 
 
 def _recalibration(facts: Mapping[str, Any] | None) -> list[str]:
