@@ -114,7 +114,7 @@ def test_every_promised_command_is_there():
     assert {name[0] for name in COMMANDS} == set(promised)
     assert {name for name in cli.models_app if not name.startswith("-")} == {"list", "promote", "rollback", "recalibrate"}
     assert {name for name in cli.policy_app if not name.startswith("-")} == {"show", "check", "account"}
-    assert {name for name in cli.audit_app if not name.startswith("-")} == {"leakage", "stability", "drift"}
+    assert {name for name in cli.audit_app if not name.startswith("-")} == {"leakage", "stability", "drift", "verify", "reproduce"}
     assert {name for name in cli.export_app if not name.startswith("-")} == {"check", "fields"}
 
 
@@ -179,7 +179,7 @@ WITHOUT_PROJECT = {("init",), ("simulate",), ("benchmark", "eph"), ("demo",), ("
 
 @pytest.mark.parametrize("name", [n for n in COMMANDS if n not in WITHOUT_PROJECT], ids=" ".join)
 def test_where_there_is_no_project_every_command_ends_with_2_and_advice(returnrisk, name, tmp_path):
-    dated = {"score", "visits", "report", "run", "show", "screen", "fields", "account", "what-if"}
+    dated = {"score", "visits", "report", "run", "show", "screen", "fields", "account", "what-if", "reproduce"}
     asked = [
         *(["fall-12m"] if name in (("audit", "leakage"), ("audit", "stability"), ("models", "recalibrate")) else []),
         *(["work_found"] if name == ("what-if",) else []),

@@ -629,7 +629,7 @@ def test_candidate_champion_and_previous_follow_training_and_promotion(demo, dem
     aliases = project.catalogue().versions().set_index("version")["aliases"].to_dict()
     assert aliases == {1: "champion", 2: "candidate"}
     assert project.model()[0].version == 1
-    assert project.promote().version == 2
+    assert project.promote().version.version == 2
     aliases = project.catalogue().versions().set_index("version")["aliases"].to_dict()
     assert aliases == {1: "previous", 2: "candidate, champion"}
     scored = project.score(as_of=demo.as_of)

@@ -191,7 +191,10 @@ def test_what_a_training_holds():
         "p_logistic",
         "p_income",
         "group_township_code",
+        "group_head_sex",
+        "group_head_ethnicity",
         "group_seen_below",
+        "group_minority_area",
     ]
     pd.testing.assert_frame_equal(
         found.accuracy.predictions[["household_id", "as_of", "y"]], expected[["household_id", "as_of", "y"]]
