@@ -572,9 +572,11 @@ class Project:
         GateRefusedError
             A gate said no; nothing was moved.
         UsageError
-            An override without reason or name, or a reason without an override.
+            An override without reason or name, or a reason without an override; no such version (UnknownNameError).
+        BundleError
+            The bundle is damaged, or answers another question than the specification now asks.
         RegistryError
-            No such version, or another promotion came between.
+            Another promotion came between, or the registry cannot be reached.
         """
         from returnrisk import audit_trail
         from returnrisk.gates import failed, judge
@@ -585,7 +587,8 @@ class Project:
             raise UsageError("an override needs a reason and the name of who answers for it: --reason TEXT --by NAME")
         if reason and not override:
             raise UsageError("a reason is given, but no override: add --override, or leave the reason out")
-        chosen, bundle = self.model("candidate" if version is None else version)
+        chosen = self.catalogue().resolve(self.spec.name, "candidate" if version is None else version)
+        _, bundle = self.model(chosen.version)
         champion, why = self._champion_beside(chosen)
         answers = judge(self._evidence(bundle, None if champion is None else champion[1], why), self.spec.gates)
         refused = failed(answers)
