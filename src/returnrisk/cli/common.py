@@ -22,7 +22,7 @@ STAGE_WORDS = {
     "simulate": "模拟 simulate", "export": "导出文件 export files", "read": "读取文件 read files", "check": "核对数据 check tables",
     "write": "写入数据仓 write store", "snapshot": "快照 snapshots", "label": "标签 labels", "fit": "训练 fit", "evaluate": "评估 evaluate",
     "register": "登记模型 register", "score": "评分 score", "visits": "走访名单 visit list", "report": "报告 report",
-    "screen": "排查 screening", "trial": "调参 trials", "workbooks": "工作簿 workbooks", "drift": "漂移 drift",
+    "screen": "排查 screening", "gates": "晋级门 gates", "trial": "调参 trials", "workbooks": "工作簿 workbooks", "drift": "漂移 drift",
     "LEAK001": "登记日 recording days", "LEAK002": "单个特征 single features", "LEAK003": "晚到一个月 a month later",
     "LEAK004": "结果变量 outcome columns", "LEAK005": "识别之后 after identification", "LEAK006": "窗口重叠 windows",
     "LEAK007": "区域汇总 area aggregates",
